@@ -1,0 +1,397 @@
+package orgs
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// GridDrawn records a new grid on its community's plan, under a code that nothing else ever bears.
+type GridDrawn struct {
+	Grid       GridCode `json:"grid"` // the community's 12 digits and a serial from 001
+	Name       string   `json:"name"`
+	Households int      `json:"households"` // counted at this moment, a number only: there is no list of households
+	Buildings  int      `json:"buildings"`
+	Stairwells int      `json:"stairwells"` // 单元, of all its buildings together
+	Urban      bool     `json:"urban"`      // the size band is meant for urban grids only
+}
+
+// EventType implements [Event].
+func (GridDrawn) EventType() string { return "grid-drawn/1" }
+
+// GridRetired records that a grid is no longer worked. Its assistants are free; its cases stay under its code.
+type GridRetired struct {
+	Grid GridCode `json:"grid"`
+}
+
+// EventType implements [Event].
+func (GridRetired) EventType() string { return "grid-retired/1" }
+
+// Duty is what a worker does on a grid.
+type Duty string
+
+// The duties. One worker may serve on several grids, in different duties.
+const (
+	DutyLead      Duty = "lead"      // 专职网格员: answers for the grid; one at most
+	DutyAssistant Duty = "assistant" // helps; any number
+)
+
+// GridWorkerAppointed records that a worker serves on a grid from now on. A lead's appointment fills the
+// vacancy and ends acting cover; an assistant who becomes lead is an assistant no longer.
+type GridWorkerAppointed struct {
+	Grid     GridCode `json:"grid"`
+	Worker   string   `json:"worker"` // opaque id of an account, never a name
+	Duty     Duty     `json:"duty"`
+	FullTime bool     `json:"full_time"` // always for a lead
+}
+
+// EventType implements [Event].
+func (GridWorkerAppointed) EventType() string { return "grid-worker-appointed/1" }
+
+// GridWorkerRelieved records that a worker no longer serves on this grid, in any duty; on other grids
+// nothing changes. A grid whose lead was relieved has a vacancy until the next lead is appointed, also
+// while somebody acts.
+type GridWorkerRelieved struct {
+	Grid   GridCode `json:"grid"`
+	Worker string   `json:"worker"`
+}
+
+// EventType implements [Event].
+func (GridWorkerRelieved) EventType() string { return "grid-worker-relieved/1" }
+
+// ActingWorkerAppointed records who covers for an absent or missing lead (rule R21), in place of whoever
+// acted before. It relieves nobody: an absent lead stays the lead.
+type ActingWorkerAppointed struct {
+	Grid   GridCode `json:"grid"`
+	Worker string   `json:"worker"`
+}
+
+// EventType implements [Event].
+func (ActingWorkerAppointed) EventType() string { return "acting-worker-appointed/1" }
+
+// GridsState is what the stream of a community's grids says. The zero state is a stream that does not exist yet.
+type GridsState struct {
+	Grids []GridState // in the order they were drawn
+}
+
+// GridState is one grid with who serves on it and who did.
+type GridState struct {
+	Drawn      GridDrawn
+	Retired    bool
+	Lead       string // "" = vacancy
+	Acting     string // "" = nobody
+	Assistants []Assistant
+	Relieved   []string // served here once and do not now
+}
+
+// Assistant is a worker who helps on a grid.
+type Assistant struct {
+	Worker   string
+	FullTime bool
+}
+
+// Community returns the community whose plan it is, "" before the first grid.
+func (s GridsState) Community() UnitCode {
+	if len(s.Grids) == 0 {
+		return ""
+	}
+	return s.Grids[0].Drawn.Grid.Community()
+}
+
+// Grid returns a grid, retired ones included.
+func (s GridsState) Grid(g GridCode) (GridState, bool) {
+	i := slices.IndexFunc(s.Grids, func(x GridState) bool { return x.Drawn.Grid == g })
+	if i < 0 {
+		return GridState{}, false
+	}
+	return s.Grids[i], true
+}
+
+// FoldGrids returns the state after the event; s stays as it is. Events of other streams change nothing.
+// It costs a copy of the list of grids: a community has a handful, and never more than 999.
+func FoldGrids(s GridsState, e Event) GridsState {
+	switch e := e.(type) {
+	case GridDrawn:
+		return GridsState{Grids: append(slices.Clip(s.Grids), GridState{Drawn: e})}
+	case GridRetired:
+		return s.with(e.Grid, func(g *GridState) { g.Retired, g.Assistants = true, nil })
+	case GridWorkerAppointed:
+		return s.with(e.Grid, func(g *GridState) {
+			g.Assistants = g.assistantsBut(e.Worker)
+			if e.Duty == DutyLead {
+				acted := g.Acting
+				g.Lead, g.Acting = e.Worker, ""
+				g.settle(acted)
+			} else {
+				g.Assistants = append(g.Assistants, Assistant{Worker: e.Worker, FullTime: e.FullTime})
+			}
+			g.settle(e.Worker)
+		})
+	case ActingWorkerAppointed:
+		return s.with(e.Grid, func(g *GridState) {
+			acted := g.Acting
+			g.Acting = e.Worker
+			g.settle(acted)
+			g.settle(e.Worker)
+		})
+	case GridWorkerRelieved:
+		return s.with(e.Grid, func(g *GridState) {
+			g.Assistants = g.assistantsBut(e.Worker)
+			if g.Lead == e.Worker {
+				g.Lead = ""
+			}
+			if g.Acting == e.Worker {
+				g.Acting = ""
+			}
+			g.settle(e.Worker)
+		})
+	}
+	return s
+}
+
+// with returns the state with one grid changed.
+func (s GridsState) with(g GridCode, f func(*GridState)) GridsState {
+	grids := slices.Clone(s.Grids)
+	for i := range grids {
+		if grids[i].Drawn.Grid == g {
+			f(&grids[i])
+		}
+	}
+	return GridsState{Grids: grids}
+}
+
+// assistantsBut returns the assistants without one worker, in a fresh slice: the old one belongs to an earlier state.
+func (g *GridState) assistantsBut(worker string) []Assistant {
+	return slices.DeleteFunc(slices.Clone(g.Assistants), func(a Assistant) bool { return a.Worker == worker })
+}
+
+// settle puts a worker on the list of the relieved, or off it, by whether they serve now.
+func (g *GridState) settle(worker string) {
+	g.Relieved = slices.DeleteFunc(slices.Clone(g.Relieved), func(w string) bool { return w == worker })
+	if worker != "" && !g.serves(worker) {
+		g.Relieved = append(g.Relieved, worker)
+	}
+}
+
+func (g *GridState) serves(worker string) bool {
+	_, assists := g.assists(worker)
+	return worker != "" && (assists || worker == g.Lead || worker == g.Acting)
+}
+
+func (g *GridState) assists(worker string) (Assistant, bool) {
+	i := slices.IndexFunc(g.Assistants, func(a Assistant) bool { return a.Worker == worker })
+	if i < 0 {
+		return Assistant{}, false
+	}
+	return g.Assistants[i], true
+}
+
+// GridsCommand asks for a change of one community's grids.
+type GridsCommand interface {
+	Community() UnitCode // names the stream; "" if the grid's code has not the form of one
+	grid() GridCode
+}
+
+// DrawGrid asks to draw a grid. The fields are those of [GridDrawn].
+type DrawGrid struct {
+	Grid       GridCode
+	Name       string
+	Households int
+	Buildings  int
+	Stairwells int
+	Urban      bool
+}
+
+// RetireGrid asks to retire a grid that nobody leads any more.
+type RetireGrid struct{ Grid GridCode }
+
+// AppointGridWorker asks to appoint a worker. The fields are those of [GridWorkerAppointed].
+type AppointGridWorker struct {
+	Grid     GridCode
+	Worker   string
+	Duty     Duty
+	FullTime bool
+}
+
+// RelieveGridWorker asks to relieve a worker of all duties on one grid.
+type RelieveGridWorker struct {
+	Grid   GridCode
+	Worker string
+}
+
+// AppointActingWorker asks to let a worker cover for the lead.
+type AppointActingWorker struct {
+	Grid   GridCode
+	Worker string
+}
+
+// Community implements [GridsCommand].
+func (c DrawGrid) Community() UnitCode { return c.Grid.Community() }
+
+// Community implements [GridsCommand].
+func (c RetireGrid) Community() UnitCode { return c.Grid.Community() }
+
+// Community implements [GridsCommand].
+func (c AppointGridWorker) Community() UnitCode { return c.Grid.Community() }
+
+// Community implements [GridsCommand].
+func (c RelieveGridWorker) Community() UnitCode { return c.Grid.Community() }
+
+// Community implements [GridsCommand].
+func (c AppointActingWorker) Community() UnitCode { return c.Grid.Community() }
+
+func (c DrawGrid) grid() GridCode            { return c.Grid }
+func (c RetireGrid) grid() GridCode          { return c.Grid }
+func (c AppointGridWorker) grid() GridCode   { return c.Grid }
+func (c RelieveGridWorker) grid() GridCode   { return c.Grid }
+func (c AppointActingWorker) grid() GridCode { return c.Grid }
+
+// DecideGrids returns the events that the command leads to in this state, given the tree as a fact. What is
+// so already decides nothing. The error is a [*Refusal] unless the command is of an unknown type or
+// belongs to another stream.
+func DecideGrids(s GridsState, c GridsCommand, tree *Tree) ([]Event, error) {
+	if own := s.Community(); own != "" && c.Community() != own {
+		return nil, fmt.Errorf("grids of %s: command %T is for grid %q", own, c, c.grid())
+	}
+	g, drawn := s.Grid(c.grid())
+	if c, ok := c.(DrawGrid); ok {
+		return decideDraw(g, c, tree)
+	}
+	if !drawn {
+		return nil, refuseState(fmt.Sprintf("网格 %q 尚未划定", c.grid()), fmt.Sprintf("the grid %q has not been drawn", c.grid()))
+	}
+	if c, ok := c.(RetireGrid); ok {
+		return decideRetire(g, c)
+	}
+	if g.Retired {
+		return nil, refuseState(fmt.Sprintf("网格 %s 已撤销", c.grid()), fmt.Sprintf("the grid %s is retired", c.grid()))
+	}
+	switch c := c.(type) {
+	case AppointGridWorker:
+		return decideAppoint(g, c)
+	case RelieveGridWorker:
+		return decideRelieve(g, c)
+	case AppointActingWorker:
+		return decideAct(g, c)
+	}
+	return nil, fmt.Errorf("grids of %s: no decision for command %T", c.Community(), c)
+}
+
+func decideDraw(g GridState, c DrawGrid, tree *Tree) ([]Event, error) {
+	if g.Drawn.Grid != "" {
+		if !g.Retired && g.Drawn == GridDrawn(c) {
+			return nil, nil
+		}
+		return nil, refuse("I17", fmt.Sprintf("网格代码 %s 已使用过，不得重复使用", c.Grid),
+			fmt.Sprintf("the grid code %s was given before and is never given again", c.Grid))
+	}
+	if !c.Grid.Valid() || strings.HasSuffix(string(c.Grid), "000") {
+		return nil, refuse("I17", fmt.Sprintf("网格代码 %q 须为社区代码加 001 起的三位序号", c.Grid),
+			fmt.Sprintf("the grid code %q is not a community's 12 digits and a serial from 001", c.Grid))
+	}
+	if err := checkName(c.Name); err != nil {
+		return nil, err
+	}
+	if c.Households < 0 || c.Buildings < 0 || c.Stairwells < 0 {
+		return nil, refuse("C10", "户数、楼栋数、单元数不能为负", "households, buildings and stairwells cannot be negative")
+	}
+	community, err := openUnit(c.Community(), tree, "I8")
+	if err != nil {
+		return nil, err
+	}
+	if community.Kind != Community {
+		return nil, refuse("I8", fmt.Sprintf("%s 不是社区，不能划定网格", community.Code),
+			fmt.Sprintf("%s is not a community and has no grids", community.Code))
+	}
+	return []Event{GridDrawn(c)}, nil
+}
+
+func decideRetire(g GridState, c RetireGrid) ([]Event, error) {
+	if g.Retired {
+		return nil, nil
+	}
+	if g.Lead != "" || g.Acting != "" {
+		return nil, refuse("I8", fmt.Sprintf("网格 %s 的专职或代理网格员尚未免职", c.Grid),
+			fmt.Sprintf("the grid %s still has a lead or an acting worker", c.Grid))
+	}
+	return []Event{GridRetired(c)}, nil
+}
+
+func decideAppoint(g GridState, c AppointGridWorker) ([]Event, error) {
+	if err := checkWorker(c.Worker); err != nil {
+		return nil, err
+	}
+	switch c.Duty {
+	case DutyLead:
+		if !c.FullTime {
+			return nil, refuse("C11", "网格负责人须为专职", "a grid's lead works full time")
+		}
+		if g.Lead == c.Worker {
+			return nil, nil
+		}
+		if g.Lead != "" {
+			return nil, refuse("I8", fmt.Sprintf("网格 %s 已有专职网格员", c.Grid),
+				fmt.Sprintf("the grid %s has a lead already, who must be relieved first", c.Grid))
+		}
+	case DutyAssistant:
+		if g.Lead == c.Worker {
+			return nil, refuse("C11", "该人员已是本网格专职网格员", "the worker leads this grid already")
+		}
+		if now, serves := g.assists(c.Worker); serves && now.FullTime == c.FullTime {
+			return nil, nil
+		}
+	default:
+		return nil, refuse("C11", fmt.Sprintf("没有 %q 这种职责", c.Duty), fmt.Sprintf("there is no duty %q", c.Duty))
+	}
+	return []Event{GridWorkerAppointed(c)}, nil
+}
+
+func decideRelieve(g GridState, c RelieveGridWorker) ([]Event, error) {
+	if g.serves(c.Worker) {
+		return []Event{GridWorkerRelieved(c)}, nil
+	}
+	if slices.Contains(g.Relieved, c.Worker) {
+		return nil, nil
+	}
+	return nil, refuse("C11", fmt.Sprintf("该人员不在网格 %s 任职", c.Grid),
+		fmt.Sprintf("the worker does not serve on the grid %s", c.Grid))
+}
+
+func decideAct(g GridState, c AppointActingWorker) ([]Event, error) {
+	if err := checkWorker(c.Worker); err != nil {
+		return nil, err
+	}
+	if g.Acting == c.Worker {
+		return nil, nil
+	}
+	if g.Lead == c.Worker {
+		return nil, refuse("C11", "专职网格员不能代理自己", "a lead cannot act for themselves")
+	}
+	return []Event{ActingWorkerAppointed(c)}, nil
+}
+
+// checkWorker wants 1 to 64 visible ASCII characters: an id that was handed out, not a name that was typed in.
+func checkWorker(id string) error {
+	odd := func(r rune) bool { return r <= ' ' || r > '~' }
+	if id == "" || len(id) > 64 || strings.ContainsFunc(id, odd) {
+		return refuse("I14", "人员编号须为 1 至 64 个 ASCII 可见字符，不得填写姓名",
+			"a worker is named by an id of 1 to 64 visible ASCII characters, never by a name")
+	}
+	return nil
+}
+
+// SizeBand is the number of households an urban grid should have, both ends included.
+type SizeBand struct{ Low, High int }
+
+// DefaultSizeBand is 200 to 400, our reading of "about 300 households" (rule C10); a policy may name another.
+func DefaultSizeBand() SizeBand { return SizeBand{Low: 200, High: 400} }
+
+// SizeWarning returns a remark, in both languages, on an urban grid outside the band, and "" for all
+// others. Nothing is refused for its size.
+func SizeWarning(band SizeBand, urban bool, households int) (zh, en string) {
+	if !urban || households >= band.Low && households <= band.High {
+		return "", ""
+	}
+	return fmt.Sprintf("网格 %d 户，建议 %d 至 %d 户", households, band.Low, band.High),
+		fmt.Sprintf("the grid has %d households; %d to %d are advised", households, band.Low, band.High)
+}
