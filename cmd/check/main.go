@@ -1,0 +1,96 @@
+// Command check runs what must hold before anything lands, and ends with one table: what ran, how long it
+// took, and what could not run and why. Nothing is skipped silently: with CI set, a missing tool is an error.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// step is one thing to check. Run returns what could not be done and why, as "missing", if anything.
+type step struct {
+	name string
+	run  func() (missing string, err error)
+}
+
+func main() {
+	only := flag.String("only", "", "comma-separated names of the steps to run; all by default")
+	flag.Parse()
+	steps := []step{
+		{"format", format},
+		{"vet", func() (string, error) { return "", command(nil, "go", "vet", "./...") }},
+		{"staticcheck", func() (string, error) {
+			return "", command(nil, "go", "tool", "-modfile=tools.mod", "staticcheck", "-tags=nomsgpack", "./...")
+		}},
+		{"test", tests},
+	}
+	type result struct {
+		step, missing string
+		took          time.Duration
+		err           error
+	}
+	var results []result
+	failed := false
+	for _, s := range steps {
+		if *only != "" && !slices.Contains(strings.Split(*only, ","), s.name) {
+			continue
+		}
+		began := time.Now()
+		fmt.Printf("== %s\n", s.name)
+		missing, err := s.run()
+		if missing != "" && os.Getenv("CI") != "" && err == nil {
+			err = fmt.Errorf("must not be missing here: %s", missing)
+		}
+		failed = failed || err != nil
+		results = append(results, result{s.name, missing, time.Since(began).Round(100 * time.Millisecond), err})
+	}
+	fmt.Println()
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "STEP\tRESULT\tTOOK\tCOULD NOT RUN")
+	for _, r := range results {
+		verdict := "ok"
+		if r.err != nil {
+			verdict = "FAILED: " + r.err.Error()
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", r.step, verdict, r.took, r.missing)
+	}
+	w.Flush()
+	if failed {
+		os.Exit(1)
+	}
+}
+
+// command runs a program with its output shown.
+func command(env []string, name string, args ...string) error {
+	c := exec.Command(name, args...)
+	c.Stdout, c.Stderr, c.Env = os.Stdout, os.Stderr, append(os.Environ(), env...)
+	return c.Run()
+}
+
+func format() (string, error) {
+	out, err := exec.Command("gofmt", "-l", ".").Output()
+	if err != nil {
+		return "", err
+	}
+	if files := strings.TrimSpace(string(out)); files != "" {
+		return "", fmt.Errorf("not formatted: %s", strings.ReplaceAll(files, "\n", " "))
+	}
+	return "", nil
+}
+
+// tests runs the suite with the race detector where there is a C compiler, without it elsewhere. Packages are tested
+// two at a time: the heavy ones would starve each other's timeouts.
+func tests() (string, error) {
+	args := []string{"test", "-shuffle=on", "-timeout=20m", fmt.Sprintf("-p=%d", max(runtime.NumCPU(), 2))}
+	if _, err := exec.LookPath("gcc"); err != nil {
+		return "the race detector: no C compiler (gcc)", command(nil, "go", append(args, "./...")...)
+	}
+	return "", command([]string{"CGO_ENABLED=1"}, "go", append(args, "-race", "./...")...)
+}
