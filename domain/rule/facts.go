@@ -84,10 +84,10 @@ func (f Facts) Order(id stream.ID) (OrderFact, bool) {
 }
 
 // Seat returns the unit whose subtree an actor's rights reach: the own unit, or the unit that hosts it for
-// bodies that work for their host's whole area (hotline and oversight).
+// bodies that work for their host's whole area (hotline, oversight, mediation centre).
 func Seat(units *orgs.Tree, a Actor) orgs.UnitCode {
 	u, known := units.Unit(a.Unit)
-	if known && (u.Kind == orgs.Hotline || u.Kind == orgs.Oversight) {
+	if known && (u.Kind == orgs.Hotline || u.Kind == orgs.Oversight || u.Kind == orgs.Centre) {
 		return u.Parent
 	}
 	return a.Unit

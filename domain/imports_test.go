@@ -1,0 +1,134 @@
+package domain_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// arrows are the imports that the rooms may have of each other; a new one fails the test. Tests may reach further.
+// The program's own parts under cmd may use everything.
+var arrows = map[string][]string{
+	"domain":      nil, // and nothing but the standard library
+	"eventlog":    nil,
+	"engine":      {"domain", "eventlog"},
+	"projections": {"domain", "eventlog"},
+	"api":         {"engine", "projections", "domain", "eventlog"},
+	"cmd":         {"api", "engine", "projections", "domain", "eventlog"},
+}
+
+// within says which packages of the domain may import which: machines know the vocabulary, never one another.
+var within = map[string][]string{
+	"calendar":  nil,
+	"catalogue": nil,
+	"number":    nil,
+	"orgs":      nil,
+	"sealed":    nil,
+	"stream":    nil,
+	"rule":      {"calendar", "orgs", "sealed", "stream"},
+	"demand":    {"calendar", "orgs", "rule", "sealed", "stream"},
+	"topic":     {"calendar", "orgs", "rule", "sealed", "stream"},
+	"order":     {"calendar", "orgs", "rule", "sealed", "stream"},
+	"dispute":   {"calendar", "orgs", "rule", "sealed", "stream"},
+	"event":     {"demand", "dispute", "order", "orgs", "rule", "stream", "topic"},
+	"flow":      {"calendar", "demand", "dispute", "event", "order", "orgs", "sealed", "stream", "topic"},
+}
+
+func TestRoomsImportOnlyWhatTheArrowsAllow(t *testing.T) {
+	files := 0
+	for path, imports := range sources(t) {
+		files++
+		room, rest, _ := strings.Cut(path, "/")
+		for _, imp := range imports {
+			if fault := forbidden(room, rest, imp); fault != "" {
+				t.Errorf("%s imports %s: %s", path, imp, fault)
+			}
+		}
+	}
+	if files < 50 {
+		t.Fatalf("looked at %d files: the test does not see the source", files)
+	}
+}
+
+func TestASeededArrowIsSeen(t *testing.T) {
+	for _, c := range [][3]string{
+		{"domain", "demand/decide.go", "gridcase/engine"},
+		{"domain", "demand/decide.go", "gridcase/domain/topic"},
+		{"domain", "demand/decide.go", "github.com/google/uuid"},
+		{"eventlog", "log.go", "gridcase/domain/event"},
+		{"projections", "runner.go", "gridcase/engine"},
+		{"engine", "engine.go", "gridcase/projections"},
+		{"api", "server.go", "modernc.org/sqlite"},
+	} {
+		if forbidden(c[0], c[1], c[2]) == "" {
+			t.Errorf("%s/%s may import %s", c[0], c[1], c[2])
+		}
+	}
+}
+
+// forbidden says why a file of a room may not import a package, "" if it may.
+func forbidden(room, file, imp string) string {
+	allowed, known := arrows[room]
+	if !known {
+		return "the room is not on the map"
+	}
+	first, inner, ours := strings.Cut(imp, "/")
+	ours = ours && first == "gridcase"
+	if !ours {
+		if room == "domain" && strings.Contains(first, ".") {
+			return "the domain uses the standard library only"
+		}
+		if imp == "modernc.org/sqlite" && room != "cmd" && !strings.HasPrefix(file, "sqlite/") {
+			return "only cmd names a driver"
+		}
+		return ""
+	}
+	target, sub, _ := strings.Cut(inner, "/")
+	if target == room {
+		if room == "domain" {
+			pkg, _, _ := strings.Cut(file, "/")
+			if allowed, known := within[pkg]; !known || !slices.Contains(allowed, sub) {
+				return "no arrow inside the domain"
+			}
+		}
+		return ""
+	}
+	if !slices.Contains(allowed, target) {
+		return "no such arrow"
+	}
+	return ""
+}
+
+// sources returns the imports of every file that is no test, by its path from the module's root.
+func sources(t *testing.T) map[string][]string {
+	t.Helper()
+	found := map[string][]string{}
+	root := os.DirFS("..")
+	err := fs.WalkDir(root, ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || !strings.Contains(path, "/") {
+			return err
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), filepath.Join("..", path), nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range f.Imports {
+			imp, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			found[path] = append(found[path], imp)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
