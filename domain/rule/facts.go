@@ -103,6 +103,15 @@ func Reaches(at At, unit orgs.UnitCode, id string) *Refusal {
 		fmt.Sprintf("%s lies outside the jurisdiction of %s", unit, at.Actor.Unit))
 }
 
+// SecondReaches refuses with [OutsideJuris] unless the unit lies in the jurisdiction of whoever confirmed.
+func SecondReaches(at At, unit orgs.UnitCode, id string) *Refusal {
+	if at.Second == nil {
+		return nil
+	}
+	at.Actor = *at.Second
+	return Reaches(at, unit, id)
+}
+
 // Independent refuses with [SameUnit] if the actor belongs to a body that handled the item (rule I2).
 func Independent(at At, bodies []orgs.UnitCode, id string) *Refusal {
 	for _, b := range bodies {

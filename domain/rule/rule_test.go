@@ -79,6 +79,8 @@ func TestATableAdmitsWhatItLists(t *testing.T) {
 		case tt.code == "" && r != nil:
 			t.Errorf("%s: refused: %v", tt.name, r)
 		case tt.code == "":
+		case tt.state == "" && !strings.Contains(r.Detail.En, "does not exist yet"):
+			t.Errorf("%s: got %v; want it said that there is nothing yet", tt.name, r)
 		case r == nil || r.Code != tt.code || r.Rule != tt.rule:
 			t.Errorf("%s: got %v, want %s (%s)", tt.name, r, tt.code, tt.rule)
 		case r.State != string(tt.state) || !slices.Equal(r.Possible, crossing.Possible(tt.state)) || r.Detail.En == "" || r.Detail.Zh == "":
@@ -156,6 +158,7 @@ type fact struct {
 	List    []string
 	Nested  struct{ Due calendar.Due }
 	silent  int
+	unsaid  calendar.Due
 }
 
 func TestSameIgnoresWhatWasComputedAndNothingElse(t *testing.T) {
@@ -183,6 +186,7 @@ func TestSameIgnoresWhatWasComputedAndNothingElse(t *testing.T) {
 		"clear words":         {func(f *fact) { f.Words = sealed.Clear("a.k.x") }, false},
 		"a due further below": {func(f *fact) { f.Nested.Due = later }, false},
 		"what is not shown":   {func(f *fact) { f.silent = 2 }, false},
+		"a due not shown":     {func(f *fact) { f.unsaid = later }, false},
 	} {
 		changed := base
 		changed.List = slices.Clone(base.List)

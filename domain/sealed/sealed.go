@@ -27,18 +27,23 @@ var ErrNotSealed = errors.New("personal text was about to be written unsealed")
 // Text is text that is personal data: a name, a phone number, an address, or free text of or about a resident.
 // The zero value is absent text.
 type Text struct {
-	clear  string
+	clear  *string // behind a pointer, so that whoever prints it by reflection (%p, %w, unexported fields) prints an address
 	cipher string
 }
 
 // Clear makes a text that was just received and is not sealed yet.
-func Clear(s string) Text { return Text{clear: s} }
+func Clear(s string) Text {
+	if s == "" {
+		return Text{}
+	}
+	return Text{clear: &s}
+}
 
 // Cipher makes a text from its enciphered form.
 func Cipher(s string) Text { return Text{cipher: s} }
 
 // IsZero reports whether there is no text at all.
-func (t Text) IsZero() bool { return t.clear == "" && t.cipher == "" }
+func (t Text) IsZero() bool { return t.clear == nil && t.cipher == "" }
 
 // Sealed reports whether the text is enciphered.
 func (t Text) Sealed() bool { return t.cipher != "" }
@@ -48,10 +53,10 @@ func (t Text) Ciphertext() string { return t.cipher }
 
 // Seal replaces the clear text by what encipher makes of it. A sealed or absent text stays as it is.
 func (t *Text) Seal(encipher func(clear string) (string, error)) error {
-	if t.cipher != "" || t.clear == "" {
+	if t.cipher != "" || t.clear == nil {
 		return nil
 	}
-	c, err := encipher(t.clear)
+	c, err := encipher(*t.clear)
 	if err != nil {
 		return err
 	}
@@ -61,8 +66,8 @@ func (t *Text) Seal(encipher func(clear string) (string, error)) error {
 
 // Reveal hands the clear text of an unsealed Text to f: for sealing, digesting and limits, never for output.
 func (t Text) Reveal(f func(clear string)) {
-	if t.clear != "" {
-		f(t.clear)
+	if t.clear != nil {
+		f(*t.clear)
 	}
 }
 
@@ -85,7 +90,7 @@ func (t Text) LogValue() slog.Value { return slog.StringValue(t.String()) }
 
 // MarshalJSON writes the enciphered form. It returns [ErrNotSealed] for clear text.
 func (t Text) MarshalJSON() ([]byte, error) {
-	if t.cipher == "" && t.clear != "" {
+	if t.cipher == "" && t.clear != nil {
 		return nil, ErrNotSealed
 	}
 	return json.Marshal(t.cipher)
@@ -128,6 +133,14 @@ func Fields(ptr any) []Field {
 	return collect(nil, v, "", "")
 }
 
+// In finds the sealed fields of an event given by value: to read them, for the fields are those of a copy.
+func In(v any) []Field {
+	if !holdsText(reflect.TypeOf(v)) {
+		return nil
+	}
+	return Fields(Copy(v))
+}
+
 // Copy returns a pointer to a copy of a struct in which sealing a field changes nothing of the original:
 // slices and pointers on the way to a Text are copied too.
 func Copy(v any) any {
@@ -149,6 +162,9 @@ func detach(v reflect.Value) {
 			}
 		}
 	case reflect.Slice:
+		if v.IsNil() {
+			return
+		}
 		c := reflect.MakeSlice(v.Type(), v.Len(), v.Len())
 		reflect.Copy(c, v)
 		v.Set(c)

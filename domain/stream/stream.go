@@ -23,8 +23,8 @@ var Namespace = ID{0x3c, 0x1f, 0x9a, 0x52, 0x6d, 0x0e, 0x5b, 0x7a, 0x9c, 0x44, 0
 // ErrID: the text is no UUID in its canonical form.
 var ErrID = errors.New("not an id: want 8-4-4-4-12 lower-case hexadecimal digits")
 
-// Derive returns UUIDv5(Namespace, parts joined by line feeds). No part may hold a line feed
-// except the last, so no two lists of parts collide.
+// Derive returns UUIDv5(Namespace, parts joined by line feeds). Lists of one length do not collide as long as
+// no part but the last holds a line feed; every use begins with a word of its own and has one length.
 func Derive(parts ...string) ID {
 	h := sha1.New()
 	h.Write(Namespace[:])
@@ -138,6 +138,9 @@ func (n Name) Key() string {
 
 // ID returns the id in the name of a demand's, topic's or order's stream, and the zero ID for any other.
 func (n Name) ID() ID {
+	if n.Category() == "" {
+		return ID{}
+	}
 	id, err := ParseID(n.Key())
 	if err != nil {
 		return ID{}

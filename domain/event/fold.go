@@ -1,0 +1,52 @@
+package event
+
+import (
+	"gridcase/domain/demand"
+	"gridcase/domain/dispute"
+	"gridcase/domain/order"
+	"gridcase/domain/orgs"
+	"gridcase/domain/rule"
+	"gridcase/domain/stream"
+	"gridcase/domain/topic"
+)
+
+// State is what the events of one stream add up to: a [demand.State], [topic.State], [order.State],
+// [dispute.State], [orgs.UnitState] or [orgs.GridsState]; nil for streams that are not folded, and before the first event.
+type State any
+
+// Fold returns the state of a stream after one more event. It never changes the state it was given.
+func Fold(n stream.Name, s State, b Body, st rule.Stamp) State {
+	switch n.Category() {
+	case stream.Demand:
+		d, begun := s.(demand.State)
+		if !begun {
+			d.ID = n.ID()
+		}
+		return demand.Evolve(d, b, st)
+	case stream.Topic:
+		t, begun := s.(topic.State)
+		if !begun {
+			t.ID = n.ID()
+		}
+		return topic.Evolve(t, b, st)
+	case stream.Order:
+		o, begun := s.(order.State)
+		if !begun {
+			o.ID = n.ID()
+		}
+		return order.Evolve(o, b, st)
+	case stream.Dispute:
+		d, begun := s.(dispute.State)
+		if !begun {
+			d.ID = n.ID()
+		}
+		return dispute.Evolve(d, b, st)
+	case stream.Unit:
+		u, _ := s.(orgs.UnitState)
+		return orgs.FoldUnit(u, b)
+	case stream.Grids:
+		g, _ := s.(orgs.GridsState)
+		return orgs.FoldGrids(g, b)
+	}
+	return nil
+}
