@@ -1,0 +1,124 @@
+package projections
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+
+	"gridcase/domain/orgs"
+)
+
+// Orgs is the view of units and grids: enough to restore the tree at a start without reading the log.
+type Orgs struct{}
+
+// Name implements [View].
+func (Orgs) Name() string { return "orgs" }
+
+// Tables implements [View].
+func (Orgs) Tables() []Table {
+	return []Table{
+		{Name: "units", Key: 1, Columns: []Column{{"code", Text}, {"opened", Integer}, {"name", Text}, {"kind", Text}, {"parent", Text},
+			{"department", Text}, {"members", Text}, {"closed", Integer}, {"successor", Text}, {"path", Text}}},
+		{Name: "grids", Key: 1, Columns: []Column{{"code", Text}, {"opened", Integer}, {"name", Text}, {"households", Integer},
+			{"buildings", Integer}, {"stairwells", Integer}, {"urban", Integer}, {"lead", Text}, {"acting", Text}, {"retired", Integer}}},
+	}
+}
+
+// Apply implements [View].
+func (Orgs) Apply(tx *Tx, e Entry) error {
+	switch s := e.After.(type) {
+	case orgs.UnitState:
+		code := s.Opened.Code
+		if code == "" {
+			return nil
+		}
+		tx.Put("units", string(code), opened(tx, "units", string(code), e), s.Name, string(s.Opened.Kind), string(s.Opened.Parent),
+			string(s.Opened.Department), strings.Join(words(s.Members), " "), s.Closed, string(s.Successor), e.Units.Path(code))
+	case orgs.GridsState:
+		before, _ := e.Before.(orgs.GridsState)
+		for _, g := range s.Grids {
+			code := g.Drawn.Grid
+			if was, drawn := before.Grid(code); drawn && was.Lead == g.Lead && was.Acting == g.Acting && was.Retired == g.Retired {
+				continue
+			}
+			tx.Put("grids", string(code), opened(tx, "grids", string(code), e), g.Drawn.Name, g.Drawn.Households,
+				g.Drawn.Buildings, g.Drawn.Stairwells, g.Drawn.Urban, g.Lead, g.Acting, g.Retired)
+		}
+	}
+	return nil
+}
+
+// opened returns the position of the event that a unit or grid began with: the order in which the tree grows.
+func opened(tx *Tx, table, code string, e Entry) int64 {
+	if row, known := tx.Get(table, code); known {
+		return row[1].(int64)
+	}
+	return int64(e.Position)
+}
+
+// restoreUnits returns the events that make the tree that the rows are of.
+func (g *generation) restoreUnits(ctx context.Context) ([]orgs.Event, error) {
+	type unit struct {
+		opened int64
+		events []orgs.Event
+	}
+	var all []unit
+	units := func(rs *sql.Rows) error {
+		var u unit
+		var e orgs.UnitOpened
+		var members string
+		var closed bool
+		if err := rs.Scan(&u.opened, &e.Code, &e.Name, &e.Kind, &e.Parent, &e.Department, &members, &closed); err != nil {
+			return err
+		}
+		for _, m := range strings.Fields(members) {
+			e.Members = append(e.Members, orgs.UnitCode(m))
+		}
+		u.events = append(u.events, e)
+		if closed {
+			u.events = append(u.events, orgs.UnitClosed{Code: e.Code})
+		}
+		all = append(all, u)
+		return nil
+	}
+	grids := func(rs *sql.Rows) error {
+		var u unit
+		var e orgs.GridDrawn
+		var lead, acting string
+		var retired bool
+		if err := rs.Scan(&u.opened, &e.Grid, &e.Name, &e.Households, &e.Buildings, &e.Stairwells, &e.Urban, &lead, &acting, &retired); err != nil {
+			return err
+		}
+		u.events = append(u.events, e)
+		if lead != "" {
+			u.events = append(u.events, orgs.GridWorkerAppointed{Grid: e.Grid, Worker: lead, Duty: orgs.DutyLead, FullTime: true})
+		}
+		if acting != "" {
+			u.events = append(u.events, orgs.ActingWorkerAppointed{Grid: e.Grid, Worker: acting})
+		}
+		if retired {
+			u.events = append(u.events, orgs.GridRetired{Grid: e.Grid})
+		}
+		all = append(all, u)
+		return nil
+	}
+	err := eachRow(ctx, g.conn, "SELECT opened, code, name, kind, parent, department, members, closed FROM units ORDER BY code", nil, units)
+	if err == nil {
+		err = eachRow(ctx, g.conn, "SELECT opened, code, name, households, buildings, stairwells, urban, lead, acting, retired FROM grids ORDER BY code", nil, grids)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("restore the organisation: %w", err)
+	}
+	slices.SortStableFunc(all, func(a, b unit) int { return cmp.Compare(a.opened, b.opened) })
+	var events []orgs.Event
+	for _, u := range all {
+		events = append(events, u.events...)
+	}
+	return events, nil
+}
+
+// Units returns the organisation as of the runner's position.
+func (v *Views) Units() *orgs.Tree { return v.runner.Units() }
