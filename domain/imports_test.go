@@ -36,7 +36,7 @@ var within = map[string][]string{
 	"topic":     {"calendar", "orgs", "rule", "sealed", "stream"},
 	"order":     {"calendar", "orgs", "rule", "sealed", "stream"},
 	"dispute":   {"calendar", "orgs", "rule", "sealed", "stream"},
-	"event":     {"demand", "dispute", "order", "orgs", "rule", "stream", "topic"},
+	"event":     {"demand", "dispute", "order", "orgs", "rule", "sealed", "stream", "topic"},
 	"flow":      {"calendar", "demand", "dispute", "event", "order", "orgs", "sealed", "stream", "topic"},
 }
 

@@ -222,10 +222,7 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 			s.start(*e.TopicNews)
 		}
 	}
-	switch e.(type) {
-	case CallbackAttempted, AppealFiled, AppealRejected, Supported, Reclassified, Relocated, Related,
-		UrgingReceived, Rerated, ProgressNoted, Supplemented, Split:
-	default:
+	if s.Phase != before.Phase {
 		s.Since = st.Recorded
 	}
 	return s

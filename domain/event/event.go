@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"reflect"
 	"slices"
 
 	"gridcase/domain/demand"
@@ -78,6 +79,10 @@ func Example(typ string) (Body, bool) {
 
 func as[T Body](data []byte) (Body, error) {
 	var b T
+	if decodeCanonical(data, reflect.ValueOf(&b).Elem()) {
+		return b, nil
+	}
+	b = *new(T)
 	err := json.Unmarshal(data, &b)
 	return b, err
 }

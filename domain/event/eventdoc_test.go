@@ -34,8 +34,8 @@ var updateDocument = flag.Bool("update", false, "write the event reference anew 
 // reference is the document that this file keeps.
 const reference = "../../docs/events.md"
 
-// streams names where the events live that no machine decides.
-var streams = map[string]string{
+// homes names where the events live that no machine decides.
+var homes = map[string]string{
 	"problem-order-flagged/1":   "gridcase.order-‹uuid›", // rides with the return or rework that makes it one
 	"unit-opened/1":             "gridcase.unit-‹unit code›",
 	"unit-renamed/1":            "gridcase.unit-‹unit code›",
@@ -56,7 +56,7 @@ var streams = map[string]string{
 }
 
 func TestTheEventReferenceIsCurrent(t *testing.T) {
-	want := newWriter(t).document()
+	want := newReferenceWriter(t).document()
 	if *updateDocument {
 		if err := os.WriteFile(reference, want, 0o644); err != nil {
 			t.Fatal(err)
@@ -73,15 +73,15 @@ func TestTheEventReferenceIsCurrent(t *testing.T) {
 }
 
 func TestEveryStoredEventHasAHome(t *testing.T) {
-	w := newWriter(t)
+	w := newReferenceWriter(t)
 	for typ := range event.Types() {
-		_, listed := streams[typ]
+		_, listed := homes[typ]
 		decided := len(w.rows[unversioned(typ)]) > 0
 		if decided == listed {
 			t.Errorf("%s: decided by a machine: %v, listed as decided by none: %v; want one of the two", typ, decided, listed)
 		}
 	}
-	for typ := range streams {
+	for typ := range homes {
 		if _, known := event.Example(typ); !known {
 			t.Errorf("%s has a home but is no stored event", typ)
 		}
@@ -146,8 +146,8 @@ func unversioned(typ string) string {
 	return name
 }
 
-// writer gathers what the source says about the stored types and writes the reference.
-type writer struct {
+// referenceWriter gathers what the source says about the stored types and writes the reference.
+type referenceWriter struct {
 	t        *testing.T
 	packages map[string]*source // by import path
 	rows     map[string][]string
@@ -162,22 +162,22 @@ type source struct {
 	doc    string
 	types  map[string]*ast.TypeSpec
 	docs   map[string]string
-	values map[string][]value // of a named type of text or numbers
+	values map[string][]word // of a named type of text or numbers
 }
 
-type value struct{ stored, comment string }
+type word struct{ stored, comment string }
 
-func newWriter(t *testing.T) *writer {
-	w := &writer{t: t, packages: map[string]*source{}, rows: map[string][]string{}, machines: map[string]string{}, met: map[reflect.Type]bool{}}
-	table(w, &demand.Machine)
-	table(w, &topic.Machine)
-	table(w, &order.Machine)
-	table(w, &dispute.Machine)
+func newReferenceWriter(t *testing.T) *referenceWriter {
+	w := &referenceWriter{t: t, packages: map[string]*source{}, rows: map[string][]string{}, machines: map[string]string{}, met: map[reflect.Type]bool{}}
+	decidedBy(w, &demand.Machine)
+	decidedBy(w, &topic.Machine)
+	decidedBy(w, &order.Machine)
+	decidedBy(w, &dispute.Machine)
 	return w
 }
 
-// table notes which rows of a machine write which event.
-func table[S ~string](w *writer, m *rule.Machine[S]) {
+// decidedBy notes which rows of a machine write which event.
+func decidedBy[S ~string](w *referenceWriter, m *rule.Machine[S]) {
 	names := func(states []S) string {
 		words := make([]string, len(states))
 		for i, s := range states {
@@ -218,9 +218,9 @@ func roles[S ~string](r rule.Row[S]) string {
 	return by
 }
 
-func (w *writer) printf(format string, args ...any) { fmt.Fprintf(&w.out, format, args...) }
+func (w *referenceWriter) printf(format string, args ...any) { fmt.Fprintf(&w.out, format, args...) }
 
-func (w *writer) document() []byte {
+func (w *referenceWriter) document() []byte {
 	w.printf("%s", preface)
 	byPackage := map[string][]string{}
 	for typ := range event.Types() {
@@ -264,13 +264,13 @@ func inOrder(m map[string][]string) []string {
 }
 
 // line is where the type of an event is declared, so that the reference has the order of the source.
-func (w *writer) line(typ string) int {
+func (w *referenceWriter) line(typ string) int {
 	body, _ := event.Example(typ)
 	t := reflect.TypeOf(body)
 	return int(w.source(t.PkgPath()).types[t.Name()].Pos())
 }
 
-func (w *writer) event(typ string) {
+func (w *referenceWriter) event(typ string) {
 	body, _ := event.Example(typ)
 	t := reflect.TypeOf(body)
 	w.printf("\n### %s\n\n`%s` — %s\n\n", typ, t, sentence(w.source(t.PkgPath()).docs[t.Name()]))
@@ -279,13 +279,13 @@ func (w *writer) event(typ string) {
 		w.printf("- %s\n", r)
 	}
 	if len(rows) == 0 {
-		w.printf("- no row of its own in a table; stream `%s`\n", streams[typ])
+		w.printf("- no row of its own in a table; stream `%s`\n", homes[typ])
 	}
 	w.members(t)
 }
 
 // members writes the table of a struct's members, in the order in which they are stored.
-func (w *writer) members(t reflect.Type) {
+func (w *referenceWriter) members(t reflect.Type) {
 	if t.NumField() == 0 {
 		w.printf("\nNo members.\n")
 		return
@@ -311,7 +311,7 @@ func (w *writer) members(t reflect.Type) {
 }
 
 // typeOf names a type as a reader of the bytes sees it.
-func (w *writer) typeOf(t reflect.Type) string {
+func (w *referenceWriter) typeOf(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Pointer:
 		return w.typeOf(t.Elem())
@@ -337,7 +337,7 @@ func (w *writer) typeOf(t reflect.Type) string {
 	return fmt.Sprintf("[%s](#%s)", t, strings.ToLower(strings.ReplaceAll(t.String(), ".", "")))
 }
 
-func (w *writer) shape(t reflect.Type) {
+func (w *referenceWriter) shape(t reflect.Type) {
 	s := w.source(t.PkgPath())
 	w.printf("\n### %s\n\n%s\n", t, sentence(s.docs[t.Name()]))
 	text := t.Implements(reflect.TypeFor[interface{ MarshalText() ([]byte, error) }]()) ||
@@ -362,7 +362,7 @@ func (w *writer) shape(t reflect.Type) {
 }
 
 // comment returns what the source says of a member.
-func (w *writer) comment(t reflect.Type, field string) string {
+func (w *referenceWriter) comment(t reflect.Type, field string) string {
 	spec, ok := w.source(t.PkgPath()).types[t.Name()]
 	if !ok {
 		w.t.Fatalf("%s is not declared where it should be", t)
@@ -389,12 +389,12 @@ func sentence(comment string) string {
 }
 
 // source reads a package of the domain, once.
-func (w *writer) source(importPath string) *source {
+func (w *referenceWriter) source(importPath string) *source {
 	if s, read := w.packages[importPath]; read {
 		return s
 	}
 	dir := filepath.Join("..", path.Base(importPath))
-	s := &source{types: map[string]*ast.TypeSpec{}, docs: map[string]string{}, values: map[string][]value{}}
+	s := &source{types: map[string]*ast.TypeSpec{}, docs: map[string]string{}, values: map[string][]word{}}
 	w.packages[importPath] = s
 	entries, err := fs.Glob(os.DirFS(dir), "*.go")
 	if err != nil || len(entries) == 0 {
@@ -444,7 +444,7 @@ func (s *source) declarations(g *ast.GenDecl) {
 				continue
 			}
 			if lit, ok := spec.Values[0].(*ast.BasicLit); ok {
-				s.values[named.Name] = append(s.values[named.Name], value{unquoted(lit), spec.Comment.Text()})
+				s.values[named.Name] = append(s.values[named.Name], word{unquoted(lit), spec.Comment.Text()})
 			}
 		}
 	}
@@ -467,7 +467,7 @@ func (s *source) listed(fn *ast.FuncDecl) {
 	}
 	for _, e := range list.Elts {
 		if lit, ok := e.(*ast.BasicLit); ok {
-			s.values[of.Name] = append(s.values[of.Name], value{stored: unquoted(lit)})
+			s.values[of.Name] = append(s.values[of.Name], word{stored: unquoted(lit)})
 		}
 	}
 }

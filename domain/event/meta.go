@@ -144,6 +144,9 @@ func canonical(data []byte) (m Meta, ok bool) {
 	p := parser{rest: data}
 	p.expect(`{"salt":"`)
 	salt := p.until('"')
+	if len(salt) != 24 { // a longer one would not fit
+		return m, false
+	}
 	if n, err := base64.StdEncoding.Strict().Decode(p.salt[:], salt); err != nil || n != 16 {
 		return m, false
 	}
@@ -269,11 +272,9 @@ func (p *parser) instant(name string) time.Time {
 	return t
 }
 
-// parseInstant reads "2006-01-02T15:04:05.000Z", exactly so.
+// parseInstant reads "2006-01-02T15:04:05Z", with or without three digits of milliseconds, exactly so.
 func parseInstant(v []byte) (time.Time, bool) {
-	if len(v) != len(instant) || v[4] != '-' || v[7] != '-' || v[10] != 'T' || v[13] != ':' || v[16] != ':' || v[19] != '.' || v[23] != 'Z' {
-		return time.Time{}, false
-	}
+	ms := 0
 	n := func(from, to int) int {
 		x := 0
 		for _, c := range v[from:to] {
@@ -284,7 +285,17 @@ func parseInstant(v []byte) (time.Time, bool) {
 		}
 		return x
 	}
-	y, mo, d, h, mi, s, ms := n(0, 4), n(5, 7), n(8, 10), n(11, 13), n(14, 16), n(17, 19), n(20, 23)
+	switch {
+	case len(v) == len(instant) && v[19] == '.' && v[23] == 'Z':
+		ms = n(20, 23)
+	case len(v) == len("2006-01-02T15:04:05Z") && v[19] == 'Z':
+	default:
+		return time.Time{}, false
+	}
+	if v[4] != '-' || v[7] != '-' || v[10] != 'T' || v[13] != ':' || v[16] != ':' {
+		return time.Time{}, false
+	}
+	y, mo, d, h, mi, s := n(0, 4), n(5, 7), n(8, 10), n(11, 13), n(14, 16), n(17, 19)
 	if y < 1 || mo < 1 || mo > 12 || d < 1 || h < 0 || h > 23 || mi < 0 || mi > 59 || s < 0 || s > 59 || ms < 0 {
 		return time.Time{}, false
 	}

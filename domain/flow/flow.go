@@ -337,10 +337,10 @@ func (r *reaction) closeOrders(ids []stream.ID) {
 	}
 }
 
-// awaited reports whether a demand attached to the order is in handling or answered. The state of this event's
-// own demand is the one after the event.
+// awaited reports whether a demand that the order handles is in handling or answered: it may come back to the
+// order by a callback, even if somebody detached it. The state of this event's own demand is the one after the event.
 func (r *reaction) awaited(o order.State, but stream.ID) bool {
-	return slices.ContainsFunc(o.Demands, func(id stream.ID) bool {
+	return slices.ContainsFunc(r.demandsOf(o), func(id stream.ID) bool {
 		d := r.Demand(id)
 		if id == but {
 			d, _ = r.After.(demand.State)
@@ -406,9 +406,9 @@ func (r *reaction) topic() {
 		r.noteAll(append(linked, r.Followers(r.id)...), string(after.Phase), after.Unit, after.Reason, r.id)
 	}
 	switch b := r.Body.(type) {
-	case topic.Proposed: // R28: the demands named in the proposal become part of it
+	case topic.Proposed: // R28: the demands named in the proposal become part of it, once a clerk has accepted and classified them
 		for _, id := range b.Demands {
-			if r.Demand(id).Phase == demand.PhaseAccepted {
+			if d := r.Demand(id); d.Phase == demand.PhaseAccepted && d.Matter != "" && d.Urgency != "" {
 				r.toDemand("R28", id, demand.LinkToTopic{Topic: r.id})
 			}
 		}

@@ -43,7 +43,7 @@ func TestFormattingVerbsHideTheClearText(t *testing.T) {
 				}
 			}
 		}
-		for _, got := range []string{fmt.Sprint(v), fmt.Sprintln(v), sprintf("surplus", v), sprintf("%[1]*[1]d", v), string(fmt.Append(nil, v)),
+		for _, got := range []string{fmt.Sprint(v), fmt.Sprintln(v), sprintf(strings.ToLower("SURPLUS"), v), sprintf("%[1]*[1]d", v), string(fmt.Append(nil, v)),
 			errors.Join(fmt.Errorf("%v", v)).Error()} {
 			if leaks(got) {
 				t.Errorf("%s: %q", name, got)

@@ -1,0 +1,200 @@
+package api
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"gridcase/domain/demand"
+	"gridcase/domain/dispute"
+	"gridcase/domain/order"
+	"gridcase/domain/orgs"
+	"gridcase/domain/rule"
+	"gridcase/domain/stream"
+	"gridcase/domain/topic"
+	"gridcase/projections"
+)
+
+// action is something that a role may be allowed: "demand/accept", as in machine and command, or a kind of reading.
+type action string
+
+// What is not a command of a machine.
+const (
+	readCase     action = "read"          // cases in the own jurisdiction, and what one raised oneself
+	readEvents   action = "events"        // the feed of events
+	readPersonal action = "personal-data" // open sealed fields, for a purpose, on the record
+	searchText   action = "search-text"   // search what residents wrote, not only public summaries
+	sameReporter action = "same-reporter" // know that two demands come from one person
+	readHouse    action = "house"         // the log's own streams: grants, readings, number runs
+	keepUnits    action = "units"         // open units, draw grids
+)
+
+// table is the one table of who may do what. Who may do it where is the jurisdiction's matter ([Server.sees]), and
+// what a rule demands beyond the role is the domain's.
+type table map[action][]orgs.Role
+
+func (t table) can(r orgs.Role, a action) bool { return slices.Contains(t[a], r) }
+
+// actions makes the table: commands from the tables of the machines, so that nothing is said twice, and readings.
+func actions() table {
+	cases := slices.DeleteFunc(orgs.Roles(), func(r orgs.Role) bool { return r == orgs.Operator })
+	t := table{
+		readCase: cases,
+		readEvents: slices.DeleteFunc(slices.Clone(cases), func(r orgs.Role) bool {
+			return r == orgs.Resident || r == orgs.StairwellHead || r == orgs.BuildingHead
+		}),
+		readPersonal: {orgs.Clerk, orgs.CommunitySecretary, orgs.GridWorker, orgs.GridSecretary, orgs.Dispatcher, orgs.StreetLeader,
+			orgs.Handler, orgs.UnitHead, orgs.Mediator, orgs.Verifier, orgs.CallbackAgent, orgs.Supervisor, orgs.Arbiter, orgs.PrivacyOfficer},
+		searchText:   {orgs.Clerk, orgs.CommunitySecretary, orgs.Dispatcher, orgs.StreetLeader, orgs.PrivacyOfficer},
+		sameReporter: {orgs.Clerk, orgs.CommunitySecretary, orgs.Dispatcher, orgs.StreetLeader, orgs.PrivacyOfficer},
+		readHouse:    {orgs.Auditor, orgs.PrivacyOfficer},
+		keepUnits:    {orgs.Operator},
+	}
+	commands(t, &demand.Machine)
+	commands(t, &topic.Machine)
+	commands(t, &order.Machine)
+	commands(t, &dispute.Machine)
+	return t
+}
+
+// commands adds who a machine lets give its commands. The process manager is nobody who comes in here.
+func commands[S ~string](t table, m *rule.Machine[S]) {
+	add := func(command string, roles []orgs.Role) {
+		a := action(m.Name + "/" + command)
+		for _, r := range roles {
+			if r != orgs.System && !t.can(r, a) {
+				t[a] = append(t[a], r)
+			}
+		}
+	}
+	for _, r := range m.Rows {
+		add(r.Command, r.Actors)
+	}
+	for _, n := range m.Notes {
+		add(n.Command, n.Actors)
+	}
+}
+
+// confidants are the roles that may know of a report (举报), where its place is theirs; never because of an order.
+var confidants = []orgs.Role{orgs.Clerk, orgs.CommunitySecretary, orgs.Dispatcher, orgs.StreetLeader, orgs.Supervisor,
+	orgs.Arbiter, orgs.Auditor, orgs.PrivacyOfficer}
+
+// viewer is how far an actor sees. Residents and channels see what they brought in, and nothing else; an operator sees no case.
+func (s *Server) viewer(a rule.Actor) projections.Viewer {
+	switch a.Role {
+	case orgs.Resident, orgs.Channel:
+		return projections.Viewer{Actor: a.ID, Confidential: true}
+	case orgs.Operator:
+		return projections.Viewer{}
+	}
+	units := s.Engine.Units()
+	return projections.Viewer{Seat: units.Path(rule.Seat(units, a)), Actor: a.ID, Confidential: slices.Contains(confidants, a.Role)}
+}
+
+// sees reports whether the actor may know of what is on a stream. The folded state answers at once in most cases;
+// what is seen because of an order, the views know. They may be behind the log: before they say no, they catch up.
+func (s *Server) sees(ctx context.Context, a rule.Actor, n stream.Name, state any) (bool, error) {
+	if !s.allowed.can(a.Role, readCase) {
+		return false, nil
+	}
+	v := s.viewer(a)
+	units := s.Engine.Units()
+	inSeat := func(unit orgs.UnitCode, grid orgs.GridCode) bool {
+		path := units.Path(unit)
+		if grid != "" && units.Within(grid.Unit(), unit) {
+			path = units.Path(grid.Unit())
+		}
+		return v.Seat != "" && path != "" && strings.HasPrefix(path, v.Seat)
+	}
+	switch st := state.(type) {
+	case demand.State:
+		if st.Kind == demand.Report && !v.Confidential {
+			return false, nil
+		}
+		if inSeat(st.Unit, st.Grid) || st.RaisedBy.ID == v.Actor {
+			return true, nil
+		}
+	case topic.State:
+		if inSeat(st.Unit, "") || st.ProposedBy.ID == v.Actor {
+			return true, nil
+		}
+	case order.State:
+		if inSeat(st.Place, st.Grid) || v.Seat != "" && units.Path(st.Lead) == v.Seat {
+			return true, nil
+		}
+	case dispute.State:
+		return s.seesDispute(ctx, a, st, inSeat)
+	default:
+		return false, nil
+	}
+	id, category := n.ID(), n.Category()
+	if ok, err := s.Views.Views().Visible(ctx, v, category, id); ok || err != nil {
+		return ok, err
+	}
+	end, err := s.Log.End(ctx)
+	if err != nil {
+		return false, err
+	}
+	if s.Views.Position() >= end {
+		return false, nil
+	}
+	s.reach(ctx, end)
+	return s.Views.Views().Visible(ctx, v, category, id)
+}
+
+// seesDispute: a dispute is seen where its matter lies, by its parties, by mediators above or below that place, and by
+// whoever sees the demand that it came from.
+func (s *Server) seesDispute(ctx context.Context, a rule.Actor, st dispute.State, inSeat func(orgs.UnitCode, orgs.GridCode) bool) (bool, error) {
+	if inSeat(st.Unit, "") || slices.Contains(st.Parties, a.ID) {
+		return true, nil
+	}
+	units := s.Engine.Units()
+	if a.Role == orgs.Mediator {
+		seat := a.Unit
+		if u, _ := units.Unit(seat); u.Kind == orgs.Centre {
+			seat = u.Parent
+		}
+		if units.Within(st.Unit, seat) || units.Within(seat, st.Unit) {
+			return true, nil
+		}
+	}
+	n := stream.Of(stream.Demand, st.Demand)
+	d, _, err := s.Engine.Load(ctx, n)
+	if err != nil {
+		return false, err
+	}
+	return s.sees(ctx, a, n, d)
+}
+
+// find loads what a path names, if the actor sees it: a problem that does not tell absent from invisible otherwise.
+func (s *Server) find(ctx context.Context, c stream.Category, id string) (n stream.Name, state any, revision int64, err error) {
+	parsed, err := stream.ParseID(id)
+	if err != nil {
+		return "", nil, -1, problem("not_found")
+	}
+	n = stream.Of(c, parsed)
+	state, revision, err = s.Engine.Load(ctx, n)
+	if err != nil {
+		return n, nil, -1, err
+	}
+	if revision < 0 {
+		return n, nil, -1, problem("not_found")
+	}
+	seen, err := s.sees(ctx, of(ctx).actor, n, state)
+	if err != nil {
+		return n, nil, -1, err
+	}
+	if !seen {
+		return n, nil, -1, problem("not_found")
+	}
+	return n, state, revision, nil
+}
+
+// may refuses an actor whose role is not in the table.
+func (s *Server) may(ctx context.Context, a action) error {
+	r := of(ctx).actor.Role
+	if s.allowed.can(r, a) {
+		return nil
+	}
+	return problem("role_missing", rule.Say("角色 "+string(r)+" 无权执行 "+string(a), "the role "+string(r)+" may not do "+string(a)))
+}

@@ -1,0 +1,192 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"gridcase/domain/orgs"
+	"gridcase/domain/stream"
+	"gridcase/eventlog"
+	"gridcase/projections"
+)
+
+// maxFound is how many cases a search, or one reporter, may narrow a list to.
+const maxFound = 1000
+
+// ListQuery is what all lists of cases can be narrowed and ordered by.
+type ListQuery struct {
+	District  string `query:"district" maxLength:"40"`
+	Street    string `query:"street" maxLength:"40"`
+	Community string `query:"community" maxLength:"40"`
+	Grid      string `query:"grid" maxLength:"15"`
+	Number    string `query:"number" maxLength:"40" doc:"编号, in any case, with or without hyphens and spaces."`
+	DueAfter  string `query:"due_after" doc:"RFC 3339 with offset."`
+	DueBefore string `query:"due_before"`
+	From      string `query:"raised_from"`
+	To        string `query:"raised_to"`
+	Sort      string `query:"sort" enum:"due,raised" doc:"due: the earliest first; raised: the newest first."`
+	Limit     int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	After     string `query:"after" maxLength:"200" doc:"The cursor next of the page before."`
+	Count     bool   `query:"count" doc:"Count all of them, too."`
+	Position  string `header:"GridCase-Position" doc:"Wait, at most two seconds, until the views have reached this position."`
+}
+
+// listing reads what is common to all lists, and waits for the position that the caller names.
+func (s *Server) listing(ctx context.Context, q *ListQuery) (page projections.Page, place projections.Place, due, raised projections.Span, err error) {
+	if err = s.may(ctx, readCase); err != nil {
+		return
+	}
+	var faults []Fault
+	instantOf := func(name, text string) time.Time {
+		if text == "" {
+			return time.Time{}
+		}
+		// A plus sign in a query is a space to whoever forgot to escape it: an offset is all that it can be here.
+		t, err := time.Parse(time.RFC3339, strings.ReplaceAll(text, " ", "+"))
+		if err != nil {
+			faults = append(faults, fault("query."+name, "not_an_instant", "时间须为带时区的 RFC 3339 格式", "must be a time with its offset"))
+		}
+		return t
+	}
+	due = projections.Span{From: instantOf("due_after", q.DueAfter), To: instantOf("due_before", q.DueBefore)}
+	raised = projections.Span{From: instantOf("raised_from", q.From), To: instantOf("raised_to", q.To)}
+	if len(faults) > 0 {
+		err = invalid(faults...)
+		return
+	}
+	page = projections.Page{Limit: q.Limit, After: q.After}
+	if q.Sort == "raised" {
+		page.Sort = projections.ByRaised
+	}
+	place = projections.Place{District: orgs.UnitCode(q.District), Street: orgs.UnitCode(q.Street),
+		Community: orgs.UnitCode(q.Community), Grid: orgs.GridCode(q.Grid)}
+	err = s.awaited(ctx, q.Position)
+	return
+}
+
+// List is a page of a list.
+type List[T any] struct {
+	Items    []T    `json:"items" nullable:"false"`
+	Next     string `json:"next,omitempty" doc:"Cursor of the next page; absent on the last."`
+	Count    *int   `json:"count,omitempty" doc:"Of all pages, if it was asked for."`
+	Position string `json:"position" doc:"How far it reflects the log, at least."`
+}
+
+type listed[T any] struct {
+	Link     string `header:"Link"`
+	Position string `header:"GridCase-Position"`
+	Body     List[T]
+}
+
+func pageOf[T any](ctx context.Context, items []T, next, position string, counted bool, count func() (int, error)) (*listed[T], error) {
+	if items == nil {
+		items = []T{}
+	}
+	out := &listed[T]{Position: position, Body: List[T]{Items: items, Next: next, Position: position}}
+	if next != "" {
+		u := of(ctx).url
+		q := u.Query()
+		q.Set("after", next)
+		out.Link = "<" + u.Path + "?" + q.Encode() + `>; rel="next"`
+	}
+	if counted {
+		n, err := count()
+		if err != nil {
+			return nil, err
+		}
+		out.Body.Count = &n
+	}
+	return out, nil
+}
+
+func briefs[R, T any](rows []R, of func(R) T) []T {
+	items := make([]T, len(rows))
+	for i, r := range rows {
+		items[i] = of(r)
+	}
+	return items
+}
+
+// absent makes nothing of not finding something: a look-up then narrows a list to none.
+func absent(err error) error {
+	if errors.Is(err, projections.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+func some(id stream.ID) []stream.ID {
+	if id.IsZero() {
+		return nil
+	}
+	return []stream.ID{id}
+}
+
+// idOf reads an id of a query; none is the zero id.
+func idOf(name, text string) (stream.ID, error) {
+	if text == "" {
+		return stream.ID{}, nil
+	}
+	id, err := stream.ParseID(text)
+	if err != nil {
+		return id, invalid(fault("query."+name, "malformed", "编号格式不正确", "is no id"))
+	}
+	return id, nil
+}
+
+type oneInput struct {
+	ID        string `path:"id"`
+	NoneMatch string `header:"If-None-Match"`
+	Position  string `header:"GridCase-Position"`
+}
+
+type found[R any] struct {
+	Status   int
+	ETag     string `header:"ETag"`
+	Position string `header:"GridCase-Position"`
+	Body     R
+}
+
+// one offers the reading of a single resource: GET /{plural}/{id}. It reads the log itself, not the views, so it is
+// never behind what was acknowledged.
+func one[R any](s *Server, k resource[R], summary string) {
+	get(s, "read-"+string(k.category), "/"+k.plural()+"/{id}", summary, k.plural(), func(ctx context.Context, in *oneInput) (*found[R], error) {
+		if err := s.awaited(ctx, in.Position); err != nil {
+			return nil, err
+		}
+		position := s.position()
+		n, state, revision, err := s.find(ctx, k.category, in.ID)
+		if err != nil {
+			return nil, err
+		}
+		tag := etag(revision)
+		if matches(in.NoneMatch, tag) {
+			return &found[R]{Status: http.StatusNotModified, ETag: tag, Position: position}, nil
+		}
+		body, err := k.render(ctx, s, n, state, revision, nil)
+		return &found[R]{Status: http.StatusOK, ETag: tag, Position: position, Body: body}, err
+	})
+}
+
+// matches compares weakly, as If-None-Match asks for.
+func matches(header, tag string) bool {
+	for _, t := range strings.Split(header, ",") {
+		if t = strings.TrimSpace(t); t == "*" || strings.TrimPrefix(t, "W/") == tag {
+			return true
+		}
+	}
+	return false
+}
+
+// parsePosition reads a position that this system gave.
+func parsePosition(text string) (eventlog.Position, error) {
+	p, err := strconv.ParseUint(text, 10, 63)
+	if err != nil {
+		return 0, problem("bad_position")
+	}
+	return eventlog.Position(p), nil
+}

@@ -1,0 +1,177 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"gridcase/engine"
+	"gridcase/projections"
+)
+
+// Metrics are the figures of a node for Prometheus, in base units. No label names a case, a place or a person.
+type Metrics struct {
+	registry *prometheus.Registry
+
+	requests  *prometheus.HistogramVec
+	shedding  *prometheus.CounterVec
+	personal  *prometheus.CounterVec
+	commands  *prometheus.CounterVec
+	appends   prometheus.Histogram
+	appended  *prometheus.CounterVec
+	conflicts prometheus.Counter
+	unknown   prometheus.Counter
+	parked    *prometheus.CounterVec
+
+	batch    prometheus.Histogram
+	apply    prometheus.Histogram
+	failures *prometheus.CounterVec
+	gaps     prometheus.Counter
+	repeats  prometheus.Counter
+	strange  *prometheus.CounterVec
+}
+
+// NewMetrics registers the figures. It panics if the registry has one of them already: one registry, one node.
+func NewMetrics(r *prometheus.Registry) *Metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		v := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "gridcase_" + name, Help: help}, labels)
+		r.MustRegister(v)
+		return v
+	}
+	histogram := func(name, help string, buckets []float64) prometheus.Histogram {
+		h := prometheus.NewHistogram(prometheus.HistogramOpts{Name: "gridcase_" + name, Help: help, Buckets: buckets})
+		r.MustRegister(h)
+		return h
+	}
+	seconds := []float64{.0005, .001, .002, .005, .01, .02, .05, .1, .2, .5, 1, 2, 5}
+	m := &Metrics{registry: r,
+		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "gridcase_http_request_duration_seconds",
+			Help: "Time to answer a request.", Buckets: seconds}, []string{"route", "method", "code"}),
+		shedding: counter("requests_shed_total", "Requests refused before they were worked on.", "reason"),
+		personal: counter("pii_reads_total", "Openings of personal data, each recorded in the log.", "purpose"),
+		commands: counter("commands_total", "Commands given to the engine, by what came of them.", "command", "outcome"),
+		appends:  histogram("append_duration_seconds", "Time of an append, fsync included.", seconds),
+		appended: counter("events_appended_total", "Events appended by this node.", "type"),
+		parked:   counter("consequences_parked_total", "Follow-up commands that were refused and wait for a person.", "rule"),
+		batch:    histogram("views_batch_events", "Events in one batch of the views.", prometheus.ExponentialBuckets(1, 4, 9)),
+		apply:    histogram("views_apply_seconds", "Time to apply one batch to the views.", seconds),
+		failures: counter("views_failures_total", "Events that a view could not take.", "view"),
+		strange:  counter("views_unknown_events_total", "Events of a type that this program does not know.", "type"),
+	}
+	m.conflicts = prometheus.NewCounter(prometheus.CounterOpts{Name: "gridcase_append_conflicts_total", Help: "Appends that met another revision and were decided anew."})
+	m.unknown = prometheus.NewCounter(prometheus.CounterOpts{Name: "gridcase_append_unknown_outcomes_total", Help: "Appends of which it could not be told whether they happened."})
+	m.gaps = prometheus.NewCounter(prometheus.CounterOpts{Name: "gridcase_views_gaps_total", Help: "Holes found in a stream, and healed by reading it again."})
+	m.repeats = prometheus.NewCounter(prometheus.CounterOpts{Name: "gridcase_views_repeats_total", Help: "Events that arrived twice and were ignored."})
+	r.MustRegister(m.requests, m.conflicts, m.unknown, m.gaps, m.repeats)
+	return m
+}
+
+// Engine returns the observer to give to the engine.
+func (m *Metrics) Engine() engine.Observer { return engineMetrics{m} }
+
+// Views returns the observer to give to the views.
+func (m *Metrics) Views() projections.Observer { return viewMetrics{m} }
+
+// watch adds the figures that are read when they are asked for.
+func (m *Metrics) watch(c Config) error {
+	gauge := func(name, help string, labels prometheus.Labels, read func() float64) error {
+		return m.registry.Register(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "gridcase_" + name, Help: help, ConstLabels: labels}, read))
+	}
+	status := c.Views.Status
+	if err := gauge("log_position", "Position of the newest event.", nil, func() float64 {
+		end, err := c.Log.End(context.Background())
+		if err != nil {
+			return -1
+		}
+		return float64(end)
+	}); err != nil {
+		return err
+	}
+	for _, g := range []struct {
+		name, help string
+		read       func(projections.Status) float64
+	}{
+		{"views_live", "1 while the views hold everything the log does.", func(s projections.Status) float64 {
+			if s.Live {
+				return 1
+			}
+			return 0
+		}},
+		{"views_lag_seconds", "Age of the last event the views hold, 0 when live.", func(s projections.Status) float64 { return s.Lag.Seconds() }},
+		{"views_rebuild_progress_ratio", "Progress of a rebuild, 1 when none runs.", func(s projections.Status) float64 { return s.Progress }},
+	} {
+		if err := gauge(g.name, g.help, nil, func() float64 { return g.read(status()) }); err != nil {
+			return err
+		}
+	}
+	for view := range status().Parked {
+		if err := gauge("views_quarantined", "Streams that a view takes no more events of.", prometheus.Labels{"view": view},
+			func() float64 { return float64(status().Parked[view]) }); err != nil {
+			return err
+		}
+	}
+	if err := m.registry.Register(viewPosition{status}); err != nil {
+		return err
+	}
+	return gauge("build_info", "1, with the version of the program.", prometheus.Labels{"version": c.Version}, func() float64 { return 1 })
+}
+
+// viewPosition reports how far the views are, by the file that is served: its name changes with a rebuild.
+type viewPosition struct{ status func() projections.Status }
+
+var viewPositionDesc = prometheus.NewDesc("gridcase_views_position", "Position of the last event that the views hold.", []string{"file"}, nil)
+
+// Describe implements [prometheus.Collector].
+func (viewPosition) Describe(ch chan<- *prometheus.Desc) { ch <- viewPositionDesc }
+
+// Collect implements [prometheus.Collector].
+func (v viewPosition) Collect(ch chan<- prometheus.Metric) {
+	s := v.status()
+	ch <- prometheus.MustNewConstMetric(viewPositionDesc, prometheus.GaugeValue, float64(s.Position), s.File)
+}
+
+func (m *Metrics) request(route, method string, code int, took time.Duration) {
+	m.requests.WithLabelValues(route, known(method), strconv.Itoa(code)).Observe(took.Seconds())
+}
+
+// known keeps invented methods out of the labels.
+func known(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodPost, http.MethodHead, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return method
+	}
+	return "other"
+}
+
+func (m *Metrics) shed(reason string)  { m.shedding.WithLabelValues(reason).Inc() }
+func (m *Metrics) read(purpose string) { m.personal.WithLabelValues(purpose).Inc() }
+
+func (m *Metrics) handler(r *prometheus.Registry) http.Handler {
+	return promhttp.HandlerFor(r, promhttp.HandlerOpts{})
+}
+
+type engineMetrics struct{ m *Metrics }
+
+func (e engineMetrics) Command(command, outcome string) {
+	e.m.commands.WithLabelValues(command, outcome).Inc()
+}
+func (e engineMetrics) Appended(typ string)    { e.m.appended.WithLabelValues(typ).Inc() }
+func (e engineMetrics) Append(d time.Duration) { e.m.appends.Observe(d.Seconds()) }
+func (e engineMetrics) Conflict()              { e.m.conflicts.Inc() }
+func (e engineMetrics) UnknownOutcome()        { e.m.unknown.Inc() }
+func (e engineMetrics) Parked(rule string)     { e.m.parked.WithLabelValues(rule).Inc() }
+
+type viewMetrics struct{ m *Metrics }
+
+func (v viewMetrics) Batch(events int, took time.Duration) {
+	v.m.batch.Observe(float64(events))
+	v.m.apply.Observe(took.Seconds())
+}
+func (v viewMetrics) Failure(view string) { v.m.failures.WithLabelValues(view).Inc() }
+func (v viewMetrics) Gap()                { v.m.gaps.Inc() }
+func (v viewMetrics) Repeat()             { v.m.repeats.Inc() }
+func (v viewMetrics) Unknown(typ string)  { v.m.strange.WithLabelValues(typ).Inc() }

@@ -1,0 +1,483 @@
+package flow_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"gridcase/domain/demand"
+	"gridcase/domain/dispute"
+	"gridcase/domain/event"
+	"gridcase/domain/flow"
+	"gridcase/domain/order"
+	"gridcase/domain/orgs"
+	"gridcase/domain/stream"
+	"gridcase/domain/topic"
+)
+
+// world is what the flow knows: streams by their ids.
+type world struct {
+	demands  map[stream.ID]demand.State
+	topics   map[stream.ID]topic.State
+	orders   map[stream.ID]order.State
+	disputes map[stream.ID]dispute.State
+	follows  []stream.ID // demands that follow the topic t1
+	undrawn  bool
+}
+
+func (w world) Demand(id stream.ID) demand.State   { return w.demands[id] }
+func (w world) Topic(id stream.ID) topic.State     { return w.topics[id] }
+func (w world) Order(id stream.ID) order.State     { return w.orders[id] }
+func (w world) Dispute(id stream.ID) dispute.State { return w.disputes[id] }
+func (w world) Drawn(order.State) (bool, int)      { return !w.undrawn, 1000 }
+
+func (w world) Followers(id stream.ID) []stream.ID {
+	if id == t1 {
+		return w.follows
+	}
+	return nil
+}
+
+func (w world) Linked(id stream.ID) []stream.ID {
+	return ids(w.demands, func(d demand.State) bool { return d.Topic == id })
+}
+
+func (w world) Serving(id stream.ID) []stream.ID {
+	return ids(w.orders, func(o order.State) bool { return slices.Contains(o.Demands, id) })
+}
+
+func (w world) Waiting(id stream.ID) []stream.ID {
+	return ids(w.demands, func(d demand.State) bool { return slices.Contains(d.Orders, id) })
+}
+
+func (w world) Topics(id stream.ID) []stream.ID {
+	return ids(w.topics, func(t topic.State) bool { return slices.Contains(t.CycleOrders, id) })
+}
+
+// ids lists the streams that fit, in the order of their ids.
+func ids[S any](all map[stream.ID]S, fits func(S) bool) []stream.ID {
+	var found []stream.ID
+	for id, s := range all {
+		if fits(s) {
+			found = append(found, id)
+		}
+	}
+	slices.SortFunc(found, func(a, b stream.ID) int { return strings.Compare(a.String(), b.String()) })
+	return found
+}
+
+func named(c stream.Category, n byte) stream.ID {
+	return stream.ID{0: n, 6: 0x50, 8: 0x80, 15: byte(len(c))}
+}
+
+var (
+	d1, d2, d3 = named(stream.Demand, 1), named(stream.Demand, 2), named(stream.Demand, 3)
+	t1, t2     = named(stream.Topic, 4), named(stream.Topic, 5)
+	o1, o2     = named(stream.Order, 6), named(stream.Order, 7)
+	p1, p2     = named(stream.Dispute, 8), named(stream.Dispute, 9)
+	cause      = stream.Derive("cause")
+
+	made = map[stream.ID]string{d1: "d1", d2: "d2", d3: "d3", t1: "t1", t2: "t2", o1: "o1", o2: "o2", p1: "p1", p2: "p2",
+		stream.CausedBy(stream.Order, cause, 0): "new order", stream.CausedBy(stream.Order, cause, 1): "second new order",
+		stream.CausedBy(stream.Dispute, cause, 0): "new dispute",
+		stream.CausedBy(stream.Demand, cause, 0):  "child 1", stream.CausedBy(stream.Demand, cause, 1): "child 2"}
+)
+
+// The builders of the world; each returns a copy that knows one more stream.
+func (w world) d(id stream.ID, p demand.Phase, change ...func(*demand.State)) world {
+	s := demand.State{ID: id, Phase: p, Kind: demand.Issue, Matter: "010101", Urgency: "C", Unit: "150105003001"}
+	for _, c := range change {
+		c(&s)
+	}
+	w.demands = with(w.demands, id, s)
+	return w
+}
+
+func (w world) t(id stream.ID, p topic.Phase, orders ...stream.ID) world {
+	w.topics = with(w.topics, id, topic.State{ID: id, Phase: p, Unit: "150105003001", CycleOrders: orders, Cycle: 1, Reason: "理由"})
+	return w
+}
+
+func (w world) o(id stream.ID, p order.Phase, demands ...stream.ID) world {
+	w.orders = with(w.orders, id, order.State{ID: id, Phase: p, Demands: demands, Lead: "150105003001001",
+		Report: order.Report{Outcome: "resolved", Summary: "完成", Revision: 4, Event: id}, VerifiedAt: time.Unix(int64(id[0]), 0)})
+	return w
+}
+
+func (w world) p(id stream.ID, p dispute.Phase) world {
+	w.disputes = with(w.disputes, id, dispute.State{ID: id, Phase: p, Demand: d1})
+	return w
+}
+
+func with[S any](m map[stream.ID]S, id stream.ID, s S) map[stream.ID]S {
+	c := map[stream.ID]S{id: s}
+	for k, v := range m {
+		if k != id {
+			c[k] = v
+		}
+	}
+	return c
+}
+
+func in(t stream.ID) func(*demand.State)       { return func(d *demand.State) { d.Topic = t } }
+func by(os ...stream.ID) func(*demand.State)   { return func(d *demand.State) { d.Orders = os } }
+func were(ts ...stream.ID) func(*demand.State) { return func(d *demand.State) { d.Topics = ts } }
+func anonymous(d *demand.State)                { d.Anonymous = true }
+func unclassified(d *demand.State)             { d.Matter, d.Urgency = "", "" }
+func mediated(p stream.ID) func(*demand.State) {
+	return func(d *demand.State) { d.Dispute, d.Waiver, d.Kind = p, string(demand.ReasonDispute), demand.Dispute }
+}
+
+// on makes the entry of an event: the stream's state after it is the one in the world.
+func (w world) on(id stream.ID, b event.Body) event.Entry {
+	e := event.Entry{ID: cause, Revision: 3, Body: b, Meta: event.Meta{Unit: "150105003001", Recorded: time.Date(2025, 3, 4, 1, 0, 0, 0, time.UTC)}}
+	switch {
+	case strings.HasPrefix(made[id], "d"):
+		e.Stream, e.After = stream.Of(stream.Demand, id), w.demands[id]
+	case strings.HasPrefix(made[id], "t"):
+		e.Stream, e.After = stream.Of(stream.Topic, id), w.topics[id]
+	case strings.HasPrefix(made[id], "o"):
+		e.Stream, e.After = stream.Of(stream.Order, id), w.orders[id]
+	default:
+		e.Stream, e.After = stream.Of(stream.Dispute, id), w.disputes[id]
+	}
+	return e
+}
+
+// from is the same with another state before the event.
+func (w world) from(id stream.ID, before event.State, b event.Body) event.Entry {
+	e := w.on(id, b)
+	e.Before = before
+	return e
+}
+
+// say lists sends as "R12 d1 answer"; notes of progress (R11) are left out unless asked for.
+func say(sends []flow.Send, notes bool) []string {
+	said := []string{}
+	for _, s := range sends {
+		if s.Rule == "R11" && !notes {
+			continue
+		}
+		to := made[s.Stream.ID()]
+		line := s.Rule + " " + to
+		for _, c := range s.Commands {
+			line += " " + c.(interface{ Name() string }).Name()
+		}
+		said = append(said, line)
+	}
+	return said
+}
+
+func want(lines ...string) []string { return lines }
+
+func TestWhatFollows(t *testing.T) {
+	var w world
+	handled := func(p order.Phase) world { return w.o(o1, p, d1).d(d1, demand.PhaseInHandling, by(o1)) }
+	answered := func(p order.Phase) world { return w.o(o1, p, d1).d(d1, demand.PhaseAnswered, by(o1)) }
+	closed := func(p order.Phase) world { return w.o(o1, p, d1).d(d1, demand.PhaseClosed, by(o1)) }
+	linked := w.d(d1, demand.PhaseInTopic, in(t1)).d(d2, demand.PhaseInTopic, in(t1)).d(d3, demand.PhaseWithdrawn, in(t1))
+	working := w.t(t1, topic.PhaseHandling, o1, o2).d(d1, demand.PhaseInHandling, in(t1), by(o1, o2))
+	join := demand.FastTracked{Reason: demand.ReasonSameMatter, Route: demand.Route{Join: o1}}
+	again := demand.FastTracked{Reason: demand.ReasonReopened, Route: demand.Route{Join: o1}}
+	item := topic.Item{Lead: "150105003001001", Matter: "010101", Urgency: "D"}
+
+	for _, c := range []struct {
+		name  string
+		world world
+		id    stream.ID
+		body  event.Body
+		want  []string
+	}{
+		{"R1: a fast-track with a new order dispatches it", w.d(d1, demand.PhaseInHandling), d1,
+			demand.FastTracked{Route: demand.Route{Order: &demand.NewOrder{Lead: "150105003001001"}}}, want("R1 new order dispatch")},
+		{"R2: a demand joins a live order", w.d(d1, demand.PhaseInHandling).o(o1, order.PhaseHandling), d1, join, want("R2 o1 attach-demand")},
+		{"R2: a demand that was attached before to work that is done is answered", handled(order.PhaseVerified), d1, join, want("R12 d1 answer")},
+		{"R2: a demand that was attached before to live work waits", handled(order.PhaseSigned), d1, join, want()},
+		{"R2: an order closed meanwhile sends the demand back", w.d(d1, demand.PhaseInHandling).o(o1, order.PhaseClosed), d1, join, want("R2 d1 return-to-pool")},
+		{"R2: an order cancelled meanwhile sends the demand back", w.d(d1, demand.PhaseInHandling).o(o1, order.PhaseCancelled), d1, again, want("R2 d1 return-to-pool")},
+		{"R2: a reopened demand reopens its closed order", w.d(d1, demand.PhaseInHandling).o(o1, order.PhaseClosed), d1, again, want("R2 o1 reopen attach-demand")},
+		{"R3: a private dispute goes to mediation", w.d(d1, demand.PhaseInHandling), d1, demand.FastTracked{Route: demand.Route{Dispute: 2}}, want("R3 new dispute open")},
+		{"R3: a dispute settled on the spot is opened, accepted and agreed at once", w.d(d1, demand.PhaseAnswered), d1,
+			demand.AnsweredOnTheSpot{Kind: demand.Dispute}, want("R3 new dispute open accept-mediation record-agreement")},
+		{"R3: a consult answered on the spot needs no dispute", w.d(d1, demand.PhaseAnswered), d1, demand.AnsweredOnTheSpot{Kind: demand.Consult}, want()},
+
+		{"R4: linked to a topic in handling, the demand enters and is attached to each order not cancelled",
+			w.t(t1, topic.PhaseHandling, o1, o2).o(o1, order.PhaseSigned).o(o2, order.PhaseCancelled).d(d1, demand.PhaseInTopic, in(t1)), d1,
+			demand.LinkedToTopic{Topic: t1}, want("R4 d1 enter-handling", "R4 o1 attach-demand")},
+		{"R4: linked to a rejected topic", w.t(t1, topic.PhaseRejected).d(d1, demand.PhaseInTopic, in(t1)), d1, demand.LinkedToTopic{Topic: t1}, want("R4 d1 answer")},
+		{"R4: linked to a deferred topic", w.t(t1, topic.PhaseDeferred).d(d1, demand.PhaseInTopic, in(t1)), d1, demand.LinkedToTopic{Topic: t1}, want("R4 d1 answer")},
+		{"R4: linked to a merged topic", w.t(t1, topic.PhaseMerged).d(d1, demand.PhaseInTopic, in(t1)), d1, demand.LinkedToTopic{Topic: t1}, want("R4 d1 unlink-from-topic link-to-topic")},
+		{"R4: linked to a dropped topic", w.t(t1, topic.PhaseDropped).d(d1, demand.PhaseInTopic, in(t1)), d1, demand.LinkedToTopic{Topic: t1}, want("R4 d1 unlink-from-topic")},
+		{"R4: linked to a concluded topic", w.t(t1, topic.PhaseConcluded).d(d1, demand.PhaseInTopic, in(t1)), d1, demand.LinkedToTopic{Topic: t1}, want("R4 d1 unlink-from-topic")},
+		{"R4: linked to a topic that is deliberated, it waits", w.t(t1, topic.PhaseDeliberating).d(d1, demand.PhaseInTopic, in(t1)), d1, demand.LinkedToTopic{Topic: t1}, want()},
+
+		{"R5: a rejection answers each demand in the topic, and no other", linked.t(t1, topic.PhaseRejected).d(d3, demand.PhaseInHandling, in(t1)), t1, topic.Rejected{}, want("R5 d1 answer", "R5 d2 answer")},
+		{"R5: a deferral too", linked.t(t1, topic.PhaseDeferred), t1, topic.Deferred{}, want("R5 d1 answer", "R5 d2 answer")},
+		{"R6: a dropped topic lets its demands go", linked.t(t1, topic.PhaseDropped), t1, topic.Dropped{}, want("R6 d1 unlink-from-topic", "R6 d2 unlink-from-topic")},
+		{"R7: a merged topic takes its demands along, in one append each", linked.t(t1, topic.PhaseMerged), t1, topic.MergedInto{Target: t2},
+			want("R7 d1 unlink-from-topic link-to-topic", "R7 d2 unlink-from-topic link-to-topic")},
+		{"R8: handing over dispatches each item, then its demands enter handling", linked.t(t1, topic.PhaseHandling), t1, topic.HandedToGrid{Items: []topic.Item{item, item}},
+			want("R8 new order dispatch", "R8 second new order dispatch", "R8 d1 enter-handling", "R8 d2 enter-handling")},
+		{"R9: a new item is dispatched", working.o(o1, order.PhaseSigned), t1, topic.OrderAdded{Item: &item}, want("R9 new order dispatch")},
+		{"R9: an order that joins takes the demands in handling", working.o(o1, order.PhaseSigned).d(d2, demand.PhaseAnswered, in(t1)), t1, topic.OrderAdded{Order: o2},
+			want("R9-" + d1.String() + " o2 attach-demand")},
+
+		{"R12: work that is verified answers its demand", handled(order.PhaseVerified), o1, order.VerificationPassed{}, want("R12 d1 answer")},
+		{"R12: not while another order is at work", handled(order.PhaseVerified).o(o2, order.PhaseSigned, d1), o1, order.VerificationPassed{}, want()},
+		{"R12: a cancelled order is not waited for", handled(order.PhaseVerified).o(o2, order.PhaseCancelled, d1), o2, order.Cancelled{}, want("R12 d1 answer")},
+		{"R12: a demand answered before is not answered again", answered(order.PhaseVerified), o1, order.VerificationPassed{}, want()},
+		{"R12: a demand attached to work that is done is answered", handled(order.PhaseClosed), o1, order.DemandAttached{Demand: d1}, want("R12 d1 answer")},
+		{"R12: a demand that somebody detached still waits, and is answered", w.o(o1, order.PhaseVerified).d(d1, demand.PhaseInHandling, by(o1)), o1, order.VerificationPassed{},
+			want("R12 d1 answer")},
+		{"R12: a demand that enters after the work was done is answered", handled(order.PhaseVerified).t(t1, topic.PhaseHandling, o1), d1,
+			demand.EnteredHandling{Topic: t1, Orders: []stream.ID{o1}}, want("R12 d1 answer")},
+		{"R17: a demand that enters after its topic was returned goes back", handled(order.PhaseCancelled).t(t1, topic.PhaseDeliberating, o1), d1,
+			demand.EnteredHandling{Topic: t1, Orders: []stream.ID{o1}}, want("R17 d1 return-to-topic")},
+
+		{"R13: rework of a verified order", handled(order.PhaseVerified), d1, demand.CallbackRecorded{Result: demand.CallbackReworks, Order: o1}, want("R13 o1 order-rework")},
+		{"R13: rework of a closed order", handled(order.PhaseClosed), d1, demand.CallbackRecorded{Result: demand.CallbackReworks, Order: o1}, want("R13 o1 reopen")},
+		{"R13: rework of an order cancelled meanwhile", handled(order.PhaseCancelled), d1, demand.CallbackRecorded{Result: demand.CallbackReworks, Order: o1}, want("R13 d1 return-to-pool")},
+		{"R13: an order at work again needs nothing", handled(order.PhaseHandling), d1, demand.CallbackRecorded{Result: demand.CallbackReworks, Order: o1}, want()},
+
+		{"R14: the last callback closes the order", closed(order.PhaseVerified), d1, demand.CallbackRecorded{Result: demand.CallbackCloses}, want("R14 o1 close")},
+		{"R14: a waived callback too", closed(order.PhaseVerified), d1, demand.CallbackWaived{}, want("R14 o1 close")},
+		{"R14: not while another demand waits to be called", w.o(o1, order.PhaseVerified, d1, d2).d(d1, demand.PhaseClosed, by(o1)).d(d2, demand.PhaseAnswered, by(o1)), d1,
+			demand.CallbackRecorded{Result: demand.CallbackCloses}, want()},
+		{"R14: a detached demand that may still come back keeps the order open", w.o(o1, order.PhaseVerified).d(d1, demand.PhaseAnswered, by(o1)), o1,
+			order.DemandDetached{Demand: d1}, want()},
+		{"R14: an order at work is not closed", closed(order.PhaseHandling), d1, demand.CallbackWaived{}, want()},
+		{"R14: detaching the last demand closes the order", w.o(o1, order.PhaseVerified).d(d1, demand.PhaseAccepted), o1, order.DemandDetached{Demand: d1}, want("R14 o1 close")},
+		{"R15: verified work that nobody waits for is closed", w.o(o1, order.PhaseVerified), o1, order.VerificationPassed{}, want("R15 o1 close")},
+		{"R15: so is that of withdrawn demands", w.o(o1, order.PhaseVerified, d1).d(d1, demand.PhaseWithdrawn, by(o1)), o1, order.VerificationPassed{}, want("R15 o1 close")},
+
+		{"R16: a topic all of whose orders are cancelled is returned; its demands go with it", working.o(o1, order.PhaseCancelled, d1).o(o2, order.PhaseCancelled, d1), o1, order.Cancelled{}, want("R16 t1 return")},
+		{"R16: not while one is left", working.o(o1, order.PhaseCancelled, d1).o(o2, order.PhaseVerified, d1).d(d1, demand.PhaseAnswered, in(t1)), o1, order.Cancelled{}, want()},
+		{"R16: a demand with nothing but cancelled orders goes back to the pool", handled(order.PhaseCancelled), o1, order.Cancelled{}, want("R16 d1 return-to-pool")},
+		{"R16: so does one that was on its way to the order", w.o(o1, order.PhaseCancelled).d(d1, demand.PhaseInHandling, by(o1)), o1, order.Cancelled{}, want("R16 d1 return-to-pool")},
+		{"R16: and one detached from its last order", w.o(o1, order.PhaseSigned).o(o2, order.PhaseCancelled).d(d1, demand.PhaseInHandling, by(o2)), o1, order.DemandDetached{Demand: d1}, want("R16 d1 return-to-pool")},
+		{"R16: mediation does not depend on orders", w.o(o1, order.PhaseSigned).d(d1, demand.PhaseInHandling, mediated(p1)), o1, order.DemandDetached{Demand: d1}, want()},
+		{"R17: a returned topic takes its demands in handling back", working.t(t1, topic.PhaseDeliberating, o1, o2).d(d2, demand.PhaseAnswered, in(t1)), t1, topic.Returned{}, want("R17 d1 return-to-topic")},
+
+		{"R18: an agreement answers the demand", w.d(d1, demand.PhaseInHandling, mediated(p1)).p(p1, dispute.PhaseAgreed), p1, dispute.MediationSucceeded{}, want("R18 d1 answer")},
+		{"R18: a referral out too", w.d(d1, demand.PhaseInHandling, mediated(p1)).p(p1, dispute.PhaseReferredOut), p1, dispute.ReferredOut{}, want("R18 d1 answer")},
+		{"R18: a withdrawal too", w.d(d1, demand.PhaseInHandling, mediated(p1)).p(p1, dispute.PhaseEnded), p1, dispute.Withdrawn{}, want("R18 d1 answer")},
+		{"R18: a demand answered before is left alone", w.d(d1, demand.PhaseClosed, mediated(p1)).p(p1, dispute.PhaseReferredOut), p1, dispute.ReferredOut{}, want()},
+		{"R18: an earlier mediation does not answer a later one's demand", w.d(d1, demand.PhaseInHandling, mediated(p2)).p(p1, dispute.PhaseReferredOut), p1, dispute.ReferredOut{}, want()},
+		{"R18: nor one that has gone to an order since", w.d(d1, demand.PhaseInHandling, mediated(p1), func(d *demand.State) { d.Waiver = "urgent" }).p(p1, dispute.PhaseReferredOut), p1, dispute.ReferredOut{}, want()},
+		{"R18: a failed rung answers nothing", w.d(d1, demand.PhaseInHandling, mediated(p1)).p(p1, dispute.PhaseFailed), p1, dispute.MediationFailed{}, want()},
+
+		{"R19: withdrawing the only demand cancels its order", w.o(o1, order.PhaseSigned, d1).d(d1, demand.PhaseWithdrawn, by(o1)), d1, demand.Withdrawn{}, want("R19 o1 cancel")},
+		{"R19: not with another demand", w.o(o1, order.PhaseSigned, d1, d2).d(d1, demand.PhaseWithdrawn, by(o1)).d(d2, demand.PhaseInHandling, by(o1)), d1, demand.Withdrawn{}, want()},
+		{"R19: not once it is reported", w.o(o1, order.PhaseReported, d1).d(d1, demand.PhaseWithdrawn, by(o1)), d1, demand.Withdrawn{}, want()},
+		{"R19: not an order of a topic", w.t(t1, topic.PhaseHandling, o1).o(o1, order.PhaseSigned, d1).d(d1, demand.PhaseWithdrawn, by(o1)), d1, demand.Withdrawn{}, want()},
+		{"R19: verified work of a withdrawn demand is closed", w.o(o1, order.PhaseVerified, d1).d(d1, demand.PhaseWithdrawn, by(o1)), d1, demand.Withdrawn{}, want("R14 o1 close")},
+		{"R19: tried again when a return is refused", w.o(o1, order.PhaseSigned, d1).d(d1, demand.PhaseWithdrawn, by(o1)), o1, order.ReturnRefused{}, want("R19 o1 cancel")},
+
+		{"R22: a topic learns that its demand was raised again", w.d(d1, demand.PhaseAccepted, were(t1, t2)), d1, demand.Reopened{Round: 2}, want("R22 t1 note-demand-reopened", "R22 t2 note-demand-reopened")},
+		{"R25: each child of a split demand is raised", w.d(d1, demand.PhaseAccepted), d1, demand.Split{Children: make([]demand.Child, 2)}, want("R25 child 1 raise", "R25 child 2 raise")},
+		{"R26: concluding is due when the last order of the cycle is closed", w.t(t1, topic.PhaseHandling, o1, o2).o(o1, order.PhaseClosed).o(o2, order.PhaseCancelled), o1, order.Closed{}, want("R26 t1 mark-ready-to-conclude")},
+		{"R26: also when the last one is cancelled and another was closed", w.t(t1, topic.PhaseHandling, o1, o2).o(o1, order.PhaseClosed).o(o2, order.PhaseCancelled), o2, order.Cancelled{}, want("R26 t1 mark-ready-to-conclude")},
+		{"R26: not while one is open", w.t(t1, topic.PhaseHandling, o1, o2).o(o1, order.PhaseClosed).o(o2, order.PhaseVerified), o1, order.Closed{}, want()},
+		{"R26: not for a topic that is deliberated again", w.t(t1, topic.PhaseDeliberating, o1).o(o1, order.PhaseClosed), o1, order.Closed{}, want()},
+		{"R27: work that was not drawn passes", func() world { x := handled(order.PhaseReported); x.undrawn = true; return x }(), o1, order.Reported{}, want("R27 o1 pass-verification")},
+		{"R27: work that was drawn waits for a verifier", handled(order.PhaseReported), o1, order.Reported{}, want()},
+		{"R28: the demands a proposal names become part of it, those that are accepted and classified",
+			w.t(t1, topic.PhaseProposed).d(d1, demand.PhaseAccepted).d(d2, demand.PhaseRaised).d(d3, demand.PhaseAccepted, unclassified), t1,
+			topic.Proposed{Demands: []stream.ID{d1, d2, d3}}, want("R28 d1 link-to-topic")},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			plan := flow.React(c.world.on(c.id, c.body), c.world)
+			if got := say(plan.Sends, false); !slices.Equal(got, c.want) {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// What left its orders or its mediation is seen in the state before the event.
+func TestWhatFollowsFromLeaving(t *testing.T) {
+	var w world
+	before := demand.State{ID: d1, Phase: demand.PhaseInHandling, Orders: []stream.ID{o1, o2}}
+	gone := w.o(o1, order.PhaseVerified, d1).o(o2, order.PhaseCancelled, d1)
+	for _, c := range []struct {
+		name   string
+		before demand.State
+		world  world
+		body   event.Body
+		want   []string
+	}{
+		{"R14: back in the pool, it is detached, and work nobody waits for is closed", before, gone.d(d1, demand.PhaseAccepted), demand.ReturnedToPool{}, want("R14 o1 detach-demand close")},
+		{"R14: back in the topic too", before, gone.d(d1, demand.PhaseInTopic), demand.ReturnedToTopic{}, want("R14 o1 detach-demand close")},
+		{"R14: considered anew too", before, gone.d(d1, demand.PhaseAccepted), demand.CallbackRecorded{Result: demand.CallbackReconsiders}, want("R14 o1 detach-demand close")},
+		{"R14: work that another demand waits for goes on", before, w.o(o1, order.PhaseVerified, d1, d2).o(o2, order.PhaseCancelled).d(d1, demand.PhaseAccepted).d(d2, demand.PhaseAnswered),
+			demand.ReturnedToPool{}, want("R14 o1 detach-demand")},
+		{"R14: reopened, it leaves its closed order", before, w.o(o1, order.PhaseClosed, d1).o(o2, order.PhaseCancelled).d(d1, demand.PhaseAccepted), demand.Reopened{Round: 2}, want("R14 o1 detach-demand")},
+		{"R19: withdrawn during mediation", demand.State{ID: d1, Phase: demand.PhaseInHandling, Dispute: p1, Waiver: "private_dispute"},
+			w.d(d1, demand.PhaseWithdrawn).p(p1, dispute.PhaseMediating), demand.Withdrawn{}, want("R19 p1 withdraw")},
+		{"R19: the dispute may not be open yet", demand.State{ID: d1, Phase: demand.PhaseInHandling, Dispute: p1, Waiver: "private_dispute"},
+			w.d(d1, demand.PhaseWithdrawn), demand.Withdrawn{}, want("R19 p1 withdraw")},
+		{"R19: an agreement is kept, whoever withdraws", demand.State{ID: d1, Phase: demand.PhaseInHandling, Dispute: p1, Waiver: "private_dispute"},
+			w.d(d1, demand.PhaseWithdrawn).p(p1, dispute.PhaseAgreed), demand.Withdrawn{}, want()},
+		{"R19: an earlier mediation is over", demand.State{ID: d1, Phase: demand.PhaseInHandling, Dispute: p1, Waiver: "statutory_duty"},
+			w.d(d1, demand.PhaseWithdrawn).p(p1, dispute.PhaseFailed), demand.Withdrawn{}, want()},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			plan := flow.React(c.world.from(d1, c.before, c.body), c.world)
+			if got := say(plan.Sends, false); !slices.Equal(got, c.want) {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestWhatFollowsWhenNoDispatchGetsThrough(t *testing.T) {
+	var w world
+	item := topic.Item{Lead: "150105003001001", Matter: "010101"}
+	for _, c := range []struct {
+		name  string
+		world world
+		id    stream.ID
+		body  event.Body
+		want  []string
+	}{
+		{"R1: the demand goes back to the pool", w.d(d1, demand.PhaseInHandling), d1,
+			demand.FastTracked{Route: demand.Route{Order: &demand.NewOrder{Lead: "150105003001001"}}}, want("R1-blocked d1 return-to-pool")},
+		{"R10: a topic whose plan is blocked is returned", w.t(t1, topic.PhaseHandling), t1, topic.HandedToGrid{Items: []topic.Item{item}}, want("R10 t1 return")},
+		{"R10: so is one that has only cancelled orders besides", w.t(t1, topic.PhaseHandling, o1).o(o1, order.PhaseCancelled), t1, topic.OrderAdded{Item: &item}, want("R10 t1 return")},
+		{"R10: one with other orders goes on", w.t(t1, topic.PhaseHandling, o1).o(o1, order.PhaseSigned), t1, topic.OrderAdded{Item: &item}, want()},
+		{"nothing is dispatched, nothing is blocked", w.d(d1, demand.PhaseInHandling).o(o1, order.PhaseSigned), d1, demand.FastTracked{Route: demand.Route{Join: o1}}, want()},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			plan := flow.React(c.world.on(c.id, c.body), c.world)
+			if got := say(plan.Undispatched, true); !slices.Equal(got, c.want) {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// R11: public facts are copied onto the demands they concern, except those that were withdrawn.
+func TestProgressIsToldToTheDemandsItConcerns(t *testing.T) {
+	var w world
+	topical := w.d(d1, demand.PhaseInTopic, in(t1)).d(d2, demand.PhaseWithdrawn, in(t1)).d(d3, demand.PhaseAccepted).t(t1, topic.PhaseDeliberating)
+	topical.follows = []stream.ID{d3}
+	served := w.o(o1, order.PhaseHandling, d1, d2).d(d1, demand.PhaseInHandling, by(o1)).d(d2, demand.PhaseWithdrawn)
+	both := want("R11 d1 note-progress", "R11 d3 note-progress")
+	for _, c := range []struct {
+		world world
+		id    stream.ID
+		body  event.Body
+		want  []string
+	}{
+		{topical, t1, topic.DeliberationHeld{}, both}, {topical, t1, topic.VoteClosed{}, both}, {topical, t1, topic.Adopted{}, both},
+		{topical, t1, topic.Rejected{}, both}, {topical, t1, topic.Deferred{}, both}, {topical, t1, topic.MergedInto{Target: t2}, both},
+		{topical, t1, topic.Dropped{}, both}, {topical, t1, topic.ResultPublished{}, both}, {topical, t1, topic.Reopened{}, both},
+		{topical, t1, topic.HandedToGrid{}, both}, {topical, t1, topic.Returned{}, both},
+		{topical, t1, topic.VoteOpened{}, nil}, {topical, t1, topic.Supported{}, nil}, {topical, t1, topic.Concluded{}, nil},
+		{served, o1, order.Signed{}, both[:1]}, {served, o1, order.Contacted{}, both[:1]}, {served, o1, order.Suspended{}, both[:1]},
+		{served, o1, order.Reported{}, both[:1]}, {served, o1, order.ExtensionGranted{}, both[:1]}, {served, o1, order.DemandAttached{Demand: d1}, both[:1]},
+		{served, o1, order.CoUnitReported{}, nil}, {served, o1, order.SupervisionIssued{}, nil}, {served, o1, order.DemandDetached{Demand: d1}, nil},
+	} {
+		var got []string
+		for _, line := range say(flow.React(c.world.on(c.id, c.body), c.world).Sends, true) {
+			if strings.HasPrefix(line, "R11") {
+				got = append(got, line)
+			}
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%T: got %q, want %q", c.body, got, c.want)
+		}
+	}
+}
+
+func TestAnAnswerNamesTheLastReportThatPassed(t *testing.T) {
+	var w world
+	x := w.o(o1, order.PhaseVerified, d1).o(o2, order.PhaseClosed, d1).d(d1, demand.PhaseInHandling, by(o1, o2)) // o2 passed later
+	for _, s := range flow.React(x.on(o1, order.VerificationPassed{}), x).Sends {
+		if a, answers := s.Commands[0].(demand.Answer); answers {
+			want := demand.Source{Stream: stream.Of(stream.Order, o2), Revision: 4, Event: o2, Type: "handling-reported/1"}
+			if a.From != want || a.Outcome != demand.Resolved || a.Summary != "完成" {
+				t.Errorf("got %+v, want it from %+v", a, want)
+			}
+			return
+		}
+	}
+	t.Error("no answer was sent")
+}
+
+func TestAnOrderOfATopicIsAnonymousOnlyIfEveryDemandIs(t *testing.T) {
+	var w world
+	item := []topic.Item{{Lead: "150105003001001", Matter: "010101"}}
+	for _, c := range []struct {
+		name              string
+		world             world
+		anonymous, patrol bool
+	}{
+		{"all anonymous", w.d(d1, demand.PhaseInTopic, in(t1), anonymous).d(d2, demand.PhaseInTopic, in(t1), anonymous), true, false},
+		{"one can be reached", w.d(d1, demand.PhaseInTopic, in(t1), anonymous).d(d2, demand.PhaseInTopic, in(t1)), false, false},
+		{"no demand", w, false, true},
+	} {
+		x := c.world.t(t1, topic.PhaseHandling)
+		for _, s := range flow.React(x.on(t1, topic.HandedToGrid{Items: item}), x).Sends {
+			if d, dispatches := s.Commands[0].(order.Dispatch); dispatches && (d.Anonymous != c.anonymous || d.Patrol != c.patrol) {
+				t.Errorf("%s: anonymous %v, patrol %v, want %v, %v", c.name, d.Anonymous, d.Patrol, c.anonymous, c.patrol)
+			}
+		}
+	}
+}
+
+func TestEdgesFollowTheStreams(t *testing.T) {
+	var w world
+	for _, c := range []struct {
+		name          string
+		id            stream.ID
+		before, after event.State
+		body          event.Body
+		want          []flow.Edge
+	}{
+		{"linking", d1, demand.State{}, demand.State{Topic: t1}, demand.LinkedToTopic{}, []flow.Edge{{Kind: flow.Governs, From: t1, To: d1}}},
+		{"going over to another topic", d1, demand.State{Topic: t1}, demand.State{Topic: t2}, demand.LinkedToTopic{},
+			[]flow.Edge{{Kind: flow.Governs, From: t1, To: d1, Ends: true}, {Kind: flow.Governs, From: t2, To: d1}}},
+		{"going to an order", d1, demand.State{}, demand.State{Orders: []stream.ID{o1}}, demand.FastTracked{}, []flow.Edge{{Kind: flow.Awaits, From: d1, To: o1}}},
+		{"sent back", d1, demand.State{Orders: []stream.ID{o1}}, demand.State{}, demand.ReturnedToPool{}, []flow.Edge{{Kind: flow.Awaits, From: d1, To: o1, Ends: true}}},
+		{"related", d1, demand.State{}, demand.State{}, demand.Related{Topic: t1}, []flow.Edge{{Kind: flow.Tells, From: t1, To: d1}}},
+		{"attached and detached", o1, order.State{Demands: []stream.ID{d1}}, order.State{Demands: []stream.ID{d2}}, order.DemandAttached{},
+			[]flow.Edge{{Kind: flow.Serves, From: o1, To: d1, Ends: true}, {Kind: flow.Serves, From: o1, To: d2}}},
+		{"a new cycle", t1, topic.State{CycleOrders: []stream.ID{o1}}, topic.State{CycleOrders: []stream.ID{o2}}, topic.HandedToGrid{},
+			[]flow.Edge{{Kind: flow.Works, From: o1, To: t1, Ends: true}, {Kind: flow.Works, From: o2, To: t1}}},
+		{"nothing new", d1, demand.State{Topic: t1, Orders: []stream.ID{o1}}, demand.State{Topic: t1, Orders: []stream.ID{o1}}, demand.UrgingReceived{}, nil},
+	} {
+		e := w.from(c.id, c.before, c.body)
+		e.After = c.after
+		if got := flow.Edges(e); !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %+v, want %+v", c.name, got, c.want)
+		}
+	}
+}
+
+func TestNoTwoSendsOfOneCauseShareAStreamAndAKey(t *testing.T) {
+	var w world
+	x := w.t(t1, topic.PhaseHandling, o1, o2).o(o1, order.PhaseSigned, d1).o(o2, order.PhaseSigned)
+	for _, d := range []stream.ID{d1, d2, d3} {
+		x = x.d(d, demand.PhaseInHandling, in(t1), by(o1))
+	}
+	for _, e := range []event.Entry{x.on(t1, topic.OrderAdded{Order: o2}), x.on(t1, topic.Returned{}), x.on(o1, order.Cancelled{})} {
+		seen := map[string]bool{}
+		for _, s := range flow.React(e, x).Sends {
+			k := fmt.Sprint(s.Stream, " ", s.Key(cause))
+			if seen[k] {
+				t.Errorf("%T: %s is sent twice: the second would be taken for a repeat", e.Body, k)
+			}
+			seen[k] = true
+		}
+	}
+}
+
+func TestTheFlowActsOnlyOnCases(t *testing.T) {
+	e := event.Entry{Stream: stream.Keyed(stream.Unit, "150105"), ID: cause, Body: orgs.UnitOpened{Code: "150105"}}
+	if plan := flow.React(e, world{}); len(plan.Sends)+len(plan.Undispatched) > 0 {
+		t.Errorf("a unit led to %v", plan)
+	}
+}
