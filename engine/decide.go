@@ -1,0 +1,239 @@
+package engine
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"reflect"
+
+	"gridcase/domain/demand"
+	"gridcase/domain/dispute"
+	"gridcase/domain/event"
+	"gridcase/domain/flow"
+	"gridcase/domain/order"
+	"gridcase/domain/orgs"
+	"gridcase/domain/rule"
+	"gridcase/domain/stream"
+	"gridcase/domain/topic"
+)
+
+// Command is a command of one of the machines: a demand.Command, topic.Command, order.Command,
+// orgs.UnitCommand or orgs.GridsCommand.
+type Command any
+
+// commandName is the command's word, as in the path of the API.
+func commandName(c Command) string {
+	if n, named := c.(interface{ Name() string }); named {
+		return n.Name()
+	}
+	switch c.(type) {
+	case orgs.OpenUnit:
+		return "open-unit"
+	case orgs.RenameUnit:
+		return "rename-unit"
+	case orgs.SetMembers:
+		return "set-members"
+	case orgs.CloseUnit:
+		return "close-unit"
+	case orgs.DrawGrid:
+		return "draw-grid"
+	case orgs.RetireGrid:
+		return "retire-grid"
+	case orgs.AppointGridWorker:
+		return "appoint-grid-worker"
+	case orgs.RelieveGridWorker:
+		return "relieve-grid-worker"
+	case orgs.AppointActingWorker:
+		return "appoint-acting-worker"
+	}
+	return reflect.TypeOf(c).String()
+}
+
+// needs names the other streams that a command must know.
+func needs(s event.State, c Command) rule.Refs {
+	switch c := c.(type) {
+	case demand.Command:
+		d, _ := s.(demand.State)
+		return demand.Needs(d, c)
+	case topic.Command:
+		t, _ := s.(topic.State)
+		return topic.Needs(t, c)
+	case order.Command:
+		o, _ := s.(order.State)
+		return order.Needs(o, c)
+	case dispute.Command:
+		d, _ := s.(dispute.State)
+		return dispute.Needs(d, c)
+	}
+	return rule.Refs{}
+}
+
+// decide asks the machine that a command belongs to. A stream takes only commands of its own machine.
+func decide(n stream.Name, s event.State, c Command, at rule.At) ([]event.Body, error) {
+	switch c := c.(type) {
+	case demand.Command:
+		d, begun := s.(demand.State)
+		if !begun {
+			d.ID = n.ID()
+		}
+		return bodies(demand.Decide(d, c, at))
+	case topic.Command:
+		t, begun := s.(topic.State)
+		if !begun {
+			t.ID = n.ID()
+		}
+		return bodies(topic.Decide(t, c, at))
+	case order.Command:
+		o, begun := s.(order.State)
+		if !begun {
+			o.ID = n.ID()
+		}
+		return bodies(order.Decide(o, c, at))
+	case dispute.Command:
+		d, begun := s.(dispute.State)
+		if !begun {
+			d.ID = n.ID()
+		}
+		return bodies(dispute.Decide(d, c, at))
+	case orgs.UnitCommand:
+		if err := operates(at, c.Unit(), c); err != nil {
+			return nil, err
+		}
+		u, _ := s.(orgs.UnitState)
+		return bodies(orgs.DecideUnit(u, c, at.Units))
+	case orgs.GridsCommand:
+		if err := operates(at, c.Community(), c); err != nil {
+			return nil, err
+		}
+		g, _ := s.(orgs.GridsState)
+		return bodies(orgs.DecideGrids(g, c, at.Units))
+	}
+	return nil, fmt.Errorf("%T is no command", c)
+}
+
+// operates lets an operator change units and grids in the own jurisdiction. The first unit of a log has none above it.
+func operates(at rule.At, unit orgs.UnitCode, c Command) error {
+	if at.Actor.Role != orgs.Operator && at.Actor.Role != orgs.System {
+		return rule.Refuse(rule.RoleMissing, "C10", "单位和网格由系统运维人员维护", "units and grids are kept by an operator")
+	}
+	if o, opening := c.(orgs.OpenUnit); opening {
+		unit = o.Parent
+		if at.Units.Len() == 0 {
+			return nil
+		}
+	}
+	if r := rule.Reaches(at, unit, "C10"); r != nil {
+		return r
+	}
+	return nil
+}
+
+func bodies[E event.Body](es []E, err error) ([]event.Body, error) {
+	var refusal *orgs.Refusal
+	if errors.As(err, &refusal) {
+		return nil, rule.Refuse(rule.Code(refusal.Code), refusal.Rule, refusal.Zh, refusal.En)
+	}
+	bs := make([]event.Body, len(es))
+	for i, e := range es {
+		bs[i] = e
+	}
+	return bs, err
+}
+
+// deref returns the struct that sealed.Copy made a pointer to.
+func deref(p any) event.Body { return reflect.ValueOf(p).Elem().Interface().(event.Body) }
+
+// stage is the part of a demand's journey that its state belongs to; "" for other streams.
+func stage(s event.State) string {
+	if d, ok := s.(demand.State); ok {
+		return string(d.Phase.Stage())
+	}
+	return ""
+}
+
+// standsAt refuses to create what exists, naming its state and what is possible.
+func standsAt(s event.State, command string) *rule.Refusal {
+	refuse := func(state string) *rule.Refusal {
+		return rule.Refuse(rule.WrongState, "M1", "该事项已存在，当前状态为 "+state, "this exists already; it is "+state)
+	}
+	switch s := s.(type) {
+	case demand.State:
+		return demand.Machine.Explain(s.Phase, refuse(string(s.Phase)))
+	case topic.State:
+		return topic.Machine.Explain(s.Phase, refuse(string(s.Phase)))
+	case order.State:
+		return order.Machine.Explain(s.Phase, refuse(string(s.Phase)))
+	case dispute.State:
+		return dispute.Machine.Explain(s.Phase, refuse(string(s.Phase)))
+	}
+	return nil
+}
+
+// holds reports whether the state shows the effect of the command already.
+func holds(s event.State, c Command) bool {
+	switch s := s.(type) {
+	case demand.State:
+		return demand.Machine.Holds(s.Phase, commandName(c))
+	case topic.State:
+		return topic.Machine.Holds(s.Phase, commandName(c))
+	case order.State:
+		return order.Machine.Holds(s.Phase, commandName(c))
+	case dispute.State:
+		return dispute.Machine.Holds(s.Phase, commandName(c))
+	}
+	return false
+}
+
+// facts reads the streams that a decision must know: from the cache, or as the log has them now.
+func (e *Engine) facts(ctx context.Context, refs rule.Refs, fresh bool) (rule.Facts, error) {
+	var f rule.Facts
+	get := e.folded
+	if fresh {
+		get = e.read
+	}
+	if !refs.LinkedTo.IsZero() {
+		end, err := e.Log.End(ctx)
+		if err != nil {
+			return f, err
+		}
+		if err := e.Settled(ctx, end); err != nil {
+			return f, err
+		}
+		linked, err := e.index.from(ctx, flow.Governs, refs.LinkedTo)
+		if err != nil {
+			return f, err
+		}
+		refs.Demands = append(refs.Demands, linked...)
+	}
+	for _, id := range refs.Demands {
+		s, err := get(ctx, stream.Of(stream.Demand, id))
+		if err != nil {
+			return f, err
+		}
+		if d, ok := s.state.(demand.State); ok {
+			f.Demands = append(f.Demands, d.Fact())
+		}
+	}
+	for _, id := range refs.Topics {
+		s, err := get(ctx, stream.Of(stream.Topic, id))
+		if err != nil {
+			return f, err
+		}
+		if t, ok := s.state.(topic.State); ok {
+			f.Topics = append(f.Topics, t.Fact())
+		}
+	}
+	for _, id := range refs.Orders {
+		s, err := get(ctx, stream.Of(stream.Order, id))
+		if err != nil {
+			return f, err
+		}
+		if o, ok := s.state.(order.State); ok {
+			f.Orders = append(f.Orders, o.Fact())
+		}
+	}
+	return f, nil
+}
+
+func encode16(b []byte) string { return base64.RawURLEncoding.EncodeToString(b[:16]) }

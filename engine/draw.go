@@ -1,0 +1,108 @@
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"math/bits"
+	"slices"
+	"time"
+
+	"gridcase/domain/calendar"
+	"gridcase/domain/event"
+	"gridcase/domain/orgs"
+	"gridcase/domain/rule"
+	"gridcase/domain/stream"
+	"gridcase/eventlog"
+)
+
+// VerifyRate is the share of orders of a kind that are verified by a person, per ten thousand: all issues and
+// reports, one errand, consult or suggestion in ten. The others pass as sampled out (rule R27).
+func VerifyRate(kind string) int {
+	switch kind {
+	case "errand", "consult", "suggestion":
+		return 1000
+	}
+	return 10000
+}
+
+// Drawn repeats the draw that anybody can repeat once the month's salt is published: the first eight bytes of
+// SHA-256(salt ‖ order id ‖ round as eight bytes), as a big-endian fraction of 2⁶⁴, against the rate.
+func Drawn(salt [16]byte, order stream.ID, round, rate int) bool {
+	h := sha256.New()
+	h.Write(salt[:])
+	h.Write(order[:])
+	binary.Write(h, binary.BigEndian, uint64(round))
+	// x/2⁶⁴ < rate/10000 exactly when the high half of x·10000 is below the rate.
+	high, _ := bits.Mul64(binary.BigEndian.Uint64(h.Sum(nil)), 10000)
+	return high < uint64(rate)
+}
+
+func (e *Engine) salt(month string) (s [16]byte) {
+	copy(s[:], e.Keys.Derived("verify-draw", month))
+	return s
+}
+
+func (e *Engine) draw(order stream.ID, round int, kind string, at time.Time) (bool, int) {
+	rate := VerifyRate(kind)
+	return Drawn(e.salt(month(at)), order, round, rate), rate
+}
+
+func month(t time.Time) string { return t.In(calendar.Zone()).Format("2006-01") }
+
+// publishDraw commits the salt of the running month before it is used, and reveals those of months that ended.
+func (e *Engine) publishDraw(ctx context.Context) error {
+	now := month(e.Clock())
+	n := stream.Keyed(stream.Policy, "verify")
+	committed, revealed := map[string]bool{}, map[string]bool{}
+	head := eventlog.None
+	for ev, err := range e.Log.Read(ctx, string(n), 0) {
+		if err != nil {
+			return err
+		}
+		body, err := event.Decode(ev.Type, ev.Data)
+		if err != nil {
+			return err
+		}
+		switch b := body.(type) {
+		case event.SaltCommitted:
+			committed[b.Month] = true
+		case event.SaltRevealed:
+			revealed[b.Month] = true
+		}
+		head = ev.Revision
+	}
+	say := func(key string, body event.Body) error {
+		c, err := e.record(ctx, n, key, head, rule.Actor{ID: "draw", Role: orgs.System}, body)
+		head = c.Revision
+		return err
+	}
+	for _, m := range slices.Sorted(maps.Keys(committed)) {
+		if m < now && !revealed[m] {
+			s := e.salt(m)
+			if err := say("reveal/"+m, event.SaltRevealed{Month: m, Salt: hex.EncodeToString(s[:])}); err != nil {
+				return skipConflict(err)
+			}
+		}
+	}
+	if !committed[now] {
+		s := e.salt(now)
+		sum := sha256.Sum256(s[:])
+		if err := say("commit/"+now, event.SaltCommitted{Month: now, Hash: hex.EncodeToString(sum[:])}); err != nil {
+			return skipConflict(err)
+		}
+	}
+	return nil
+}
+
+// skipConflict leaves it to the next time when another node was quicker.
+func skipConflict(err error) error {
+	if errors.Is(err, eventlog.ErrConflict) {
+		return nil
+	}
+	return fmt.Errorf("publish the verification draw: %w", err)
+}

@@ -1,0 +1,679 @@
+// Package engine acts: it takes a command to its stream, lets the rules decide on the folded state, seals
+// what is personal, appends what was decided, and carries on what follows from it on other streams.
+//
+// Every request has a key. The ids of the events it writes derive from stream and key, so a request repeated
+// at any time, on any node, finds what it wrote and gets the first answer again; there is no table of requests
+// beside the log. Uniqueness across streams is always the name of a stream appended with "expect none".
+package engine
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/google/uuid"
+	"golang.org/x/mod/sumdb/note"
+
+	"gridcase/domain/calendar"
+	"gridcase/domain/event"
+	"gridcase/domain/flow"
+	"gridcase/domain/orgs"
+	"gridcase/domain/rule"
+	"gridcase/domain/sealed"
+	"gridcase/domain/stream"
+	"gridcase/engine/keys"
+	"gridcase/eventlog"
+	"gridcase/eventlog/ledger"
+)
+
+var (
+	// ErrKeyReused: the idempotency key came before with another command.
+	ErrKeyReused = errors.New("this key was used before for something else")
+	// ErrOutcomeUnknown: whether it happened can not be told. Repeating the request with its key is safe.
+	ErrOutcomeUnknown = errors.New("outcome unknown: repeat the request with the same key")
+	// ErrForeignLog: the log's first event says that it is no log of this program.
+	ErrForeignLog = errors.New("this log was not opened by gridcase")
+)
+
+// undecided: the rules could not say yes or no, such as for want of a calendar. Asking again leads to the same.
+type undecided struct{ error }
+
+func (u *undecided) Unwrap() error { return u.error }
+
+// StaleError: the stream moved on since the caller read it.
+type StaleError struct{ Expect, Actual int64 }
+
+func (e *StaleError) Error() string {
+	return fmt.Sprintf("expected revision %d, it is at %d", e.Expect, e.Actual)
+}
+
+// Any, as an expected revision, is for the process manager alone: its keys make it safe.
+const Any int64 = -2
+
+// rounds is how often a command goes round after a conflict or an unknown outcome.
+const rounds = 8
+
+// Config is what an engine works with.
+type Config struct {
+	Log     eventlog.Log
+	Keys    *keys.Store
+	Index   string           // file of the engine's own index; made anew from the log if it is gone
+	Rules   calendar.Rules   // calendar and deadline policy in force
+	Now     func() time.Time // nil: time.Now
+	Origin  string           // gridcase.<city>/<deployment>/<incarnation>; used when the log is new
+	Program string           // version, for the metadata
+	Draw    func(order stream.ID, round int, kind string, at time.Time) (drawn bool, rate int)
+	Logger  *slog.Logger
+	Observe Observer // nil: nobody watches
+
+	react func(event.Entry, flow.World) flow.Plan // nil: flow.React; a test takes a rule away to see that it is missed
+}
+
+// Observer is told what the engine does, for metrics. Its methods must not block.
+type Observer interface {
+	Command(command, outcome string)
+	Appended(eventType string)
+	Append(d time.Duration)
+	Conflict()
+	UnknownOutcome()
+	Parked(rule string)
+}
+
+// Engine handles commands. It is safe for concurrent use.
+type Engine struct {
+	Config
+	streams *cache
+	index   *index
+	units   orgs.Register
+	numbers numbers
+	access  access
+	stop    context.CancelFunc
+	done    chan struct{}
+}
+
+// Request is one command, or several for one append, with everything that the rules and the log must know.
+type Request struct {
+	Stream   stream.Name
+	Commands []Command
+	Key      string
+	Actor    rule.Actor
+	Second   *rule.Actor
+	Occurred time.Time // zero: now
+	Expect   int64     // revision the caller read; -1 to create; Any for the process manager
+	Trace    string
+	Cause    stream.ID // the event that makes it necessary
+	Case     stream.ID // correlation; zero: the stream's own
+}
+
+// Receipt answers a request: what was written, where, and what the stream's state was after it.
+type Receipt struct {
+	Stream   stream.Name
+	Revision int64 // of the last event written
+	Position eventlog.Position
+	Event    stream.ID // of the last event written
+	Leaf     [32]byte  // its leaf hash: evidence that it was accepted
+	Recorded time.Time
+	State    event.State
+	Replayed bool // the key came before: this is the first answer again
+	Written  int  // events; 0 if the command decided nothing
+}
+
+// Open starts an engine on its log: it writes the log's first event if there is none, brings its index up to
+// date, and follows the log until Close. It returns [ErrForeignLog] for a log that begins otherwise.
+func Open(ctx context.Context, c Config) (*Engine, error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Observe == nil {
+		c.Observe = unobserved{}
+	}
+	if c.react == nil {
+		c.react = flow.React
+	}
+	e := &Engine{Config: c, streams: newCache(100_000), done: make(chan struct{})}
+	e.numbers.counters, e.access.head = map[daily]*counter{}, eventlog.None
+	if c.Draw == nil {
+		e.Draw = e.draw
+	}
+	if err := e.begin(ctx); err != nil {
+		return nil, err
+	}
+	x, err := openIndex(ctx, c.Index)
+	if err != nil {
+		return nil, err
+	}
+	e.index = x
+	if err := e.restore(ctx); err != nil {
+		return nil, errors.Join(err, x.close())
+	}
+	background, stop := context.WithCancel(context.Background())
+	e.stop = stop
+	go e.follow(background)
+	end, err := c.Log.End(ctx)
+	if err == nil {
+		err = e.Settled(ctx, end)
+	}
+	if err == nil {
+		err = c.Keys.Sweep(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, e.Close())
+	}
+	return e, nil
+}
+
+// begin makes sure that leaf 0 of the log says which log it is.
+func (e *Engine) begin(ctx context.Context) error {
+	name := stream.Name(stream.Prefix + string(stream.Log))
+	for ev, err := range e.Log.Read(ctx, string(name), 0) {
+		if err != nil {
+			return fmt.Errorf("read the log's first event: %w", err)
+		}
+		if ev.Type != (event.LogOpened{}).EventType() {
+			return ErrForeignLog
+		}
+		return nil
+	}
+	end, err := e.Log.End(ctx)
+	if err != nil {
+		return err
+	}
+	if end != 0 {
+		return ErrForeignLog
+	}
+	private, public, err := note.GenerateKey(rand.Reader, e.Origin+"/service")
+	if err == nil {
+		err = e.Keys.KeepService(private)
+	}
+	if err != nil {
+		return fmt.Errorf("make the service key: %w", err)
+	}
+	_, err = e.record(ctx, name, "log-opened", eventlog.None, rule.Actor{ID: "log", Role: orgs.System},
+		event.LogOpened{Origin: e.Origin, Prefix: stream.Prefix, LeafVersion: 1, ServiceKey: public})
+	return err
+}
+
+// Close stops following the log and closes the index. The log and the keys are the caller's.
+func (e *Engine) Close() error {
+	e.stop()
+	<-e.done
+	return e.index.close()
+}
+
+// Units returns the organisation as the log has it now.
+func (e *Engine) Units() *orgs.Tree { return e.units.Tree() }
+
+// Clock returns our own time, as it is recorded: UTC, milliseconds.
+func (e *Engine) Clock() time.Time { return e.Now().UTC().Truncate(time.Millisecond) }
+
+// Load folds a stream as it is now; revision -1 if it does not exist.
+func (e *Engine) Load(ctx context.Context, n stream.Name) (event.State, int64, error) {
+	f, err := e.folded(ctx, n)
+	if err != nil {
+		return nil, -1, err
+	}
+	return f.state, f.revision, nil
+}
+
+// Handle takes a request to its stream. The error is a [*rule.Refusal], [*StaleError], [ErrKeyReused],
+// [ErrOutcomeUnknown], one of eventlog or keys, or that of the context. When it returns without error, what
+// was decided is on disk; after any other error but [ErrOutcomeUnknown] nothing was written.
+func (e *Engine) Handle(ctx context.Context, r Request) (Receipt, error) {
+	receipt, err := e.handle(ctx, r)
+	e.Observe.Command(commandName(r.Commands[0]), outcome(receipt, err))
+	return receipt, err
+}
+
+func outcome(r Receipt, err error) string {
+	var refusal *rule.Refusal
+	var stale *StaleError
+	switch {
+	case err == nil && r.Replayed:
+		return "replayed"
+	case err == nil:
+		return "done"
+	case errors.As(err, &refusal):
+		return string(refusal.Code)
+	case errors.As(err, &stale):
+		return "stale"
+	case errors.Is(err, ErrKeyReused):
+		return "key_reused"
+	case errors.Is(err, ErrOutcomeUnknown):
+		return "unknown"
+	}
+	return "error"
+}
+
+func (e *Engine) handle(ctx context.Context, r Request) (Receipt, error) {
+	f, known := e.streams.get(r.Stream)
+	var unknown error
+	// A no that was decided on cached streams may be out of date: another node wrote, or an event was followed
+	// before whoever appended it had put its state into the cache. It is asked again of the log itself.
+	fresh := false
+	again := func() bool {
+		if fresh {
+			return false
+		}
+		fresh, known = true, false
+		return true
+	}
+	for range rounds {
+		if !known {
+			var err error
+			if f, err = e.read(ctx, r.Stream); err != nil {
+				return Receipt{}, err
+			}
+			known = true
+		}
+		if f.has(r.Key) {
+			return e.replay(ctx, r)
+		}
+		if unknown == nil && r.Expect != Any && r.Expect != f.revision {
+			if again() {
+				continue
+			}
+			if r.Expect == int64(eventlog.None) {
+				return Receipt{}, exists(f.state, r)
+			}
+			return Receipt{}, &StaleError{Expect: r.Expect, Actual: f.revision}
+		}
+		d, err := e.decide(ctx, r, f, fresh)
+		var refusal *rule.Refusal
+		if errors.As(err, &refusal) && again() {
+			continue
+		}
+		if err != nil {
+			return Receipt{}, err
+		}
+		if len(d.facts) == 0 {
+			if again() {
+				continue
+			}
+			return e.standing(ctx, r, f)
+		}
+		began := time.Now()
+		c, err := e.Log.Append(ctx, string(r.Stream), eventlog.Revision(f.revision), d.facts...)
+		e.Observe.Append(time.Since(began))
+		switch {
+		case err == nil && c.Repeated:
+			// An append whose outcome was unknown had happened; what it wrote, salt and all, is in the log.
+			e.streams.drop(r.Stream)
+			if err := e.learnKeys(ctx, r.Stream); err != nil {
+				return Receipt{}, err
+			}
+			return e.replay(ctx, r)
+		case err == nil:
+			for _, fact := range d.facts {
+				e.Observe.Appended(fact.Type)
+			}
+			d.after.revision = int64(c.Revision)
+			e.streams.put(r.Stream, d.after)
+			last := d.facts[len(d.facts)-1]
+			return Receipt{Stream: r.Stream, Revision: int64(c.Revision), Position: c.Position, Event: stream.ID(last.ID),
+				Leaf:     ledger.LeafHash(string(r.Stream), c.Revision, last.ID, last.Type, eventlog.ContentType, last.Data, last.Meta),
+				Recorded: d.recorded, State: d.after.state, Written: len(d.facts)}, nil
+		case errors.Is(err, eventlog.ErrConflict):
+			e.Observe.Conflict()
+			if f.revision < 0 {
+				if err := e.learnKeys(ctx, r.Stream); err != nil {
+					return Receipt{}, err
+				}
+			}
+		case errors.Is(err, eventlog.ErrUnavailable):
+			e.Observe.UnknownOutcome()
+			unknown = err
+			select {
+			case <-ctx.Done():
+				return Receipt{}, fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+			case <-time.After(20 * time.Millisecond):
+			}
+		default:
+			return Receipt{}, fmt.Errorf("append to %s: %w", r.Stream, err)
+		}
+		e.streams.drop(r.Stream)
+		known = false
+	}
+	if unknown != nil {
+		return Receipt{}, fmt.Errorf("%w: %w", ErrOutcomeUnknown, unknown)
+	}
+	return Receipt{}, fmt.Errorf("%s: %w", r.Stream, eventlog.ErrConflict)
+}
+
+// learnKeys makes the keys that a stream's events use those of its parts: a request that took the stream for a new
+// one was handed keys that nothing uses.
+func (e *Engine) learnKeys(ctx context.Context, n stream.Name) error {
+	used := map[string]string{}
+	for ev, err := range e.Log.Read(ctx, string(n), 0) {
+		if err != nil {
+			return fmt.Errorf("read %s: %w", n, err)
+		}
+		body, err := event.Decode(ev.Type, ev.Data)
+		if err != nil {
+			return err
+		}
+		for _, f := range sealed.In(body) {
+			if id := keys.ID(f.Text.Ciphertext()); id != "" && used[f.Part] == "" {
+				used[f.Part] = id
+			}
+		}
+	}
+	e.Keys.Learn(n, used)
+	return nil
+}
+
+// exists refuses to create what is there already, in the words of its machine.
+func exists(s event.State, r Request) error {
+	if refusal := standsAt(s, commandName(r.Commands[0])); refusal != nil {
+		return refusal
+	}
+	return &StaleError{Expect: r.Expect, Actual: 0}
+}
+
+// decision is what the rules made of a request, ready for the log.
+type decision struct {
+	facts    []eventlog.Fact
+	after    folded
+	recorded time.Time
+}
+
+// decide asks the rules, command by command, and encodes what they say. Nothing is written but, if this is
+// the first personal text of a case, nothing either: its key was on disk before.
+//
+// Fresh asks for the other streams as the log has them, not the cache.
+func (e *Engine) decide(ctx context.Context, r Request, f folded, fresh bool) (decision, error) {
+	now := e.Clock()
+	occurred := r.Occurred.UTC().Truncate(time.Millisecond)
+	if r.Occurred.IsZero() {
+		occurred = now
+	}
+	d := decision{after: f, recorded: now}
+	at := rule.At{Stamp: rule.Stamp{Actor: r.Actor, Second: r.Second, Occurred: occurred, Recorded: now},
+		Units: e.Units(), Clocks: e.Rules}
+	var digest string
+	for _, c := range r.Commands {
+		facts, err := e.facts(ctx, needs(d.after.state, c), fresh)
+		if err != nil {
+			return d, err
+		}
+		at.Facts = facts
+		bodies, err := decide(r.Stream, d.after.state, c, at)
+		var refusal *rule.Refusal
+		if err != nil && !errors.As(err, &refusal) {
+			return d, &undecided{err}
+		}
+		if err != nil {
+			return d, err
+		}
+		for _, body := range bodies {
+			id := stream.Event(r.Stream, r.Key, len(d.facts))
+			if body, err = e.numbered(ctx, body, now); err != nil {
+				return d, err
+			}
+			copied := sealed.Copy(body)
+			key, err := e.seal(ctx, r.Stream, id, body.EventType(), copied, f.revision < 0)
+			if err != nil {
+				return d, err
+			}
+			if digest == "" {
+				if digest, err = e.digest(r, key); err != nil {
+					return d, err
+				}
+			}
+			body = deref(copied)
+			data, err := event.Encode(body)
+			if err != nil {
+				return d, err
+			}
+			stamp := at.Stamp
+			stamp.Event = id
+			d.after.state = event.Fold(r.Stream, d.after.state, body, stamp)
+			m := event.Meta{Actor: r.Actor.ID, Role: r.Actor.Role, Unit: r.Actor.Unit, Second: r.Second, Key: r.Key,
+				Index: len(d.facts), Digest: digest, Correlation: e.correlate(r, &d.after), Causation: r.Cause,
+				Occurred: occurred, Recorded: now, Stage: stage(d.after.state), Schema: 1, Trace: r.Trace, Program: e.Program}
+			rand.Read(m.Salt[:])
+			d.facts = append(d.facts, eventlog.Fact{ID: uuid.UUID(id), Type: body.EventType(), Data: data, Meta: event.EncodeMeta(m)})
+		}
+	}
+	d.after = d.after.with(r.Key)
+	return d, nil
+}
+
+// correlate returns the case an event belongs to: that of its stream, of the request, or the stream itself.
+func (e *Engine) correlate(r Request, f *folded) stream.ID {
+	if f.correlation.IsZero() {
+		f.correlation = r.Case
+		if f.correlation.IsZero() {
+			f.correlation = r.Stream.ID()
+		}
+	}
+	return f.correlation
+}
+
+// seal enciphers the personal fields of an event in place and returns the key of the first of them.
+func (e *Engine) seal(ctx context.Context, n stream.Name, id stream.ID, typ string, body any, created bool) (keys.Key, error) {
+	var first keys.Key
+	for _, f := range sealed.Fields(body) {
+		k, err := e.Keys.For(ctx, n, f.Part, created)
+		if err != nil {
+			return first, fmt.Errorf("seal %s of %s: %w", f.Name, typ, err)
+		}
+		if first == (keys.Key{}) {
+			first = k
+		}
+		err = f.Text.Seal(func(clear string) (string, error) {
+			return k.Seal(keys.Place{Stream: n, Event: id, Type: typ, Field: f.Name}, clear)
+		})
+		if err != nil {
+			return first, fmt.Errorf("seal %s of %s: %w", f.Name, typ, err)
+		}
+	}
+	return first, nil
+}
+
+// digest tells a repeated request from a reused key. Personal texts enter it as keyed digests under the key of
+// the case, so that it says nothing once that key is gone.
+func (e *Engine) digest(r Request, k keys.Key) (string, error) {
+	var buf bytes.Buffer
+	if !r.Occurred.IsZero() {
+		buf.WriteString(r.Occurred.UTC().Truncate(time.Millisecond).Format(time.RFC3339Nano))
+	}
+	for _, c := range r.Commands {
+		copied := sealed.Copy(c)
+		for _, f := range sealed.Fields(copied) {
+			var mac string
+			f.Text.Reveal(func(clear string) {
+				if k == (keys.Key{}) {
+					mac = encode16(e.Keys.Derived("digest", clear))
+				} else {
+					mac = k.Mac("digest", clear)
+				}
+			})
+			if mac != "" {
+				*f.Text = sealed.Cipher(mac)
+			}
+		}
+		j, err := json.Marshal(copied)
+		if err != nil {
+			return "", fmt.Errorf("digest %s: %w", commandName(c), err)
+		}
+		buf.WriteString(commandName(c))
+		buf.Write(j)
+	}
+	return encode16(e.Keys.Derived("command", buf.String())), nil
+}
+
+// replay gives the first answer again: it finds what the key wrote, and folds up to there.
+func (e *Engine) replay(ctx context.Context, r Request) (Receipt, error) {
+	var state event.State
+	var receipt Receipt
+	var digest, kid string
+	for ev, err := range e.Log.Read(ctx, string(r.Stream), 0) {
+		if err != nil {
+			return Receipt{}, fmt.Errorf("read %s: %w", r.Stream, err)
+		}
+		entry, err := event.Understand(stored(ev))
+		if err != nil {
+			return Receipt{}, err
+		}
+		ours := entry.Meta.Key == r.Key
+		if !ours && receipt.Written > 0 {
+			break
+		}
+		state = event.Fold(r.Stream, state, entry.Body, entry.Meta.Stamp(entry.ID))
+		if !ours {
+			continue
+		}
+		if digest == "" {
+			digest = entry.Meta.Digest
+		}
+		if kid == "" {
+			kid = usedKey(entry.Body)
+		}
+		receipt = Receipt{Stream: r.Stream, Revision: entry.Revision, Position: ev.Position, Event: entry.ID,
+			Leaf:     ledger.LeafHash(ev.Stream, ev.Revision, ev.ID, ev.Type, eventlog.ContentType, ev.Data, ev.Meta),
+			Recorded: entry.Meta.Recorded, State: state, Replayed: true, Written: receipt.Written + 1}
+	}
+	if receipt.Written == 0 {
+		return Receipt{}, fmt.Errorf("%s: %w", r.Stream, io.ErrUnexpectedEOF)
+	}
+	var k keys.Key
+	if kid != "" {
+		var err error
+		if k, err = e.Keys.Get(ctx, kid); errors.Is(err, keys.ErrErased) {
+			return receipt, nil // what it said can not be compared any more; what it did stands
+		} else if err != nil {
+			return Receipt{}, err
+		}
+	}
+	again, err := e.digest(r, k)
+	if err != nil {
+		return Receipt{}, err
+	}
+	if again != digest {
+		return Receipt{}, ErrKeyReused
+	}
+	return receipt, nil
+}
+
+func usedKey(body event.Body) string {
+	for _, f := range sealed.In(body) {
+		if id := keys.ID(f.Text.Ciphertext()); id != "" {
+			return id
+		}
+	}
+	return ""
+}
+
+// standing answers a command that decided nothing with the stream's last event: that is what holds already.
+func (e *Engine) standing(ctx context.Context, r Request, f folded) (Receipt, error) {
+	for ev, err := range e.Log.Read(ctx, string(r.Stream), eventlog.Revision(f.revision)) {
+		if err != nil {
+			return Receipt{}, fmt.Errorf("read %s: %w", r.Stream, err)
+		}
+		m, err := event.DecodeMeta(ev.Meta)
+		return Receipt{Stream: r.Stream, Revision: int64(ev.Revision), Position: ev.Position, Event: stream.ID(ev.ID),
+			Leaf:     ledger.LeafHash(ev.Stream, ev.Revision, ev.ID, ev.Type, eventlog.ContentType, ev.Data, ev.Meta),
+			Recorded: m.Recorded, State: f.state, Replayed: true}, err
+	}
+	return Receipt{}, fmt.Errorf("%s: %w", r.Stream, io.ErrUnexpectedEOF)
+}
+
+// record appends one event that no machine decides: about the house itself, or who read what.
+func (e *Engine) record(ctx context.Context, n stream.Name, key string, expect eventlog.Revision, by rule.Actor, body event.Body) (eventlog.Commit, error) {
+	data, err := event.Encode(body)
+	if err != nil {
+		return eventlog.Commit{}, err
+	}
+	now := e.Clock()
+	m := event.Meta{Actor: by.ID, Role: by.Role, Unit: by.Unit, Key: key, Occurred: now, Recorded: now, Schema: 1, Program: e.Program}
+	rand.Read(m.Salt[:])
+	c, err := e.Log.Append(ctx, string(n), expect, eventlog.Fact{ID: uuid.UUID(stream.Event(n, key, 0)),
+		Type: body.EventType(), Data: data, Meta: event.EncodeMeta(m)})
+	if err != nil {
+		return c, fmt.Errorf("record %s: %w", body.EventType(), err)
+	}
+	e.Observe.Appended(body.EventType())
+	return c, nil
+}
+
+func stored(ev eventlog.Event) event.Stored {
+	return event.Stored{Stream: stream.Name(ev.Stream), Revision: int64(ev.Revision), ID: stream.ID(ev.ID),
+		Type: ev.Type, Data: ev.Data, Meta: ev.Meta}
+}
+
+// mark is a position that ascends, and lets others wait for it.
+type mark struct {
+	mu  sync.Mutex
+	at  eventlog.Position
+	hit chan struct{}
+}
+
+func (m *mark) set(p eventlog.Position) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.at = max(m.at, p)
+	if m.hit != nil {
+		close(m.hit)
+		m.hit = nil
+	}
+}
+
+func (m *mark) get() (eventlog.Position, <-chan struct{}) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.hit == nil {
+		m.hit = make(chan struct{})
+	}
+	return m.at, m.hit
+}
+
+// Settled waits until everything up to a position has had its consequences: links known, follow-up commands sent.
+func (e *Engine) Settled(ctx context.Context, p eventlog.Position) error {
+	for {
+		at, hit := e.index.cursor.get()
+		if at >= p {
+			return nil
+		}
+		select {
+		case <-hit:
+		case <-e.done:
+			return e.index.fault()
+		case <-ctx.Done():
+			return fmt.Errorf("wait for position %d: %w", p, context.Cause(ctx))
+		}
+	}
+}
+
+// Quiet waits until the consequences of an event, and theirs, are in the log, so that whoever caused it sees them when told
+// of success. It waits no longer than the context lets it, and says nothing if that was too short.
+func (e *Engine) Quiet(ctx context.Context, p eventlog.Position) {
+	for range 3 { // a dispatch is noted on demands, and the note is the end of it
+		if e.Settled(ctx, p) != nil {
+			return
+		}
+		end, err := e.Log.End(ctx)
+		if err != nil || end == p {
+			return
+		}
+		p = end
+	}
+}
+
+type unobserved struct{}
+
+func (unobserved) Command(string, string) {}
+func (unobserved) Appended(string)        {}
+func (unobserved) Append(time.Duration)   {}
+func (unobserved) Conflict()              {}
+func (unobserved) UnknownOutcome()        {}
+func (unobserved) Parked(string)          {}

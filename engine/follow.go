@@ -1,0 +1,456 @@
+package engine
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"time"
+
+	"gridcase/domain/demand"
+	"gridcase/domain/dispute"
+	"gridcase/domain/event"
+	"gridcase/domain/flow"
+	"gridcase/domain/order"
+	"gridcase/domain/orgs"
+	"gridcase/domain/rule"
+	"gridcase/domain/sealed"
+	"gridcase/domain/stream"
+	"gridcase/domain/topic"
+	"gridcase/engine/keys"
+	"gridcase/eventlog"
+)
+
+// restore reads the organisation from the index.
+func (e *Engine) restore(ctx context.Context) error {
+	rows, err := e.index.db.QueryContext(ctx, "SELECT type, data FROM orgs ORDER BY position")
+	if err != nil {
+		return fmt.Errorf("engine index: %w", err)
+	}
+	defer rows.Close()
+	var events []orgs.Event
+	for rows.Next() {
+		var typ, data string
+		if err := rows.Scan(&typ, &data); err != nil {
+			return fmt.Errorf("engine index: %w", err)
+		}
+		b, err := event.Decode(typ, []byte(data))
+		if err != nil {
+			return err
+		}
+		events = append(events, b)
+	}
+	e.units.Apply(events...)
+	return rows.Err()
+}
+
+// manager is who acts when the flow does. Its events are told by it in the log.
+var manager = rule.Actor{ID: "flow", Role: orgs.System}
+
+// follow runs the flow over the log until ctx ends. Whatever fails is tried again from the last batch that was
+// committed; repeating has no effect.
+func (e *Engine) follow(ctx context.Context) {
+	defer close(e.done)
+	pause := 50 * time.Millisecond
+	for ctx.Err() == nil {
+		err := e.followOnce(ctx)
+		if ctx.Err() != nil || errors.Is(err, eventlog.ErrClosed) {
+			break
+		}
+		e.Logger.Error("following the log failed, trying again", "error", err)
+		e.index.mu.Lock()
+		e.index.err = err
+		e.index.mu.Unlock()
+		select {
+		case <-ctx.Done():
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, 5*time.Second)
+	}
+}
+
+// While events come in by the dozen, the flow lets a few more gather before it takes them: two transactions for every
+// handful would cost more than the intake itself. Alone, an event is taken at once.
+const (
+	busy = 8
+	pace = 5 * time.Millisecond
+)
+
+func (e *Engine) followOnce(ctx context.Context) error {
+	folder := event.NewFolder(50_000, func(n stream.Name, count int64) (event.State, error) { return e.upTo(ctx, n, count) })
+	at, _ := e.index.cursor.get()
+	begun, err := e.begun(ctx, at)
+	if err != nil {
+		return err
+	}
+	published := ""
+	for batch, err := range e.Log.Follow(ctx, at) {
+		if err != nil {
+			return err
+		}
+		if len(batch.Events) > 0 {
+			if err := e.batch(ctx, folder, batch.Events, begun); err != nil {
+				return err
+			}
+			e.index.cursor.set(batch.Events[len(batch.Events)-1].Position)
+		}
+		if len(batch.Events) >= busy {
+			select {
+			case <-ctx.Done():
+			case <-time.After(pace):
+			}
+		}
+		if m := month(e.Clock()); batch.Live && m != published {
+			if err := e.publishDraw(ctx); err != nil {
+				return err
+			}
+			published = m
+		}
+	}
+	return ctx.Err()
+}
+
+// begun returns the position of the last event after the given one that the log shows a consequence of, 0 if there
+// is none. The flow goes in log order, so everything before it had its consequences too. Those that were refused
+// then must not be sent again now that the index is lost: the stream may have come to where it would allow them.
+// Only what was refused since leaves no trace, and is sent once more. What was parked is forgotten with the index.
+// It reads what lies behind the index: nothing in the usual case, all of the log if the index is gone.
+func (e *Engine) begun(ctx context.Context, after eventlog.Position) (eventlog.Position, error) {
+	end, err := e.Log.End(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var cause stream.ID
+	var last, position eventlog.Position
+	err = e.scan(ctx, after, end, func(ev eventlog.Event) error {
+		m, err := event.DecodeMeta(ev.Meta)
+		if err == nil && m.Actor == manager.ID && m.Role == manager.Role {
+			cause, last = m.Causation, ev.Position
+		}
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	err = e.scan(ctx, after, last, func(ev eventlog.Event) error {
+		if stream.ID(ev.ID) == cause {
+			position = ev.Position
+		}
+		return nil
+	})
+	return position, err
+}
+
+// scan shows the events after one position, up to another.
+func (e *Engine) scan(ctx context.Context, after, end eventlog.Position, see func(eventlog.Event) error) error {
+	if after >= end {
+		return nil
+	}
+	for batch, err := range e.Log.Follow(ctx, after) {
+		if err != nil {
+			return err
+		}
+		for _, ev := range batch.Events {
+			if ev.Position > end {
+				return nil
+			}
+			if err := see(ev); err != nil {
+				return err
+			}
+			if ev.Position == end {
+				return nil
+			}
+		}
+	}
+	return ctx.Err()
+}
+
+// upTo folds the first events of a stream.
+func (e *Engine) upTo(ctx context.Context, n stream.Name, count int64) (event.State, error) {
+	var s event.State
+	for ev, err := range e.Log.Read(ctx, string(n), 0) {
+		if err != nil {
+			return nil, err
+		}
+		if int64(ev.Revision) >= count {
+			break
+		}
+		entry, err := event.Understand(stored(ev))
+		if err != nil {
+			return nil, err
+		}
+		s = event.Fold(n, s, entry.Body, entry.Meta.Stamp(entry.ID))
+	}
+	return s, nil
+}
+
+// batch takes a run of events in: links, units and key assignments into the index, consequences onto other
+// streams. If we die before the commit, all of it is done again and nothing doubles. What happened before the
+// position begun had its consequences: of it only the links, units and keys are learnt again.
+func (e *Engine) batch(ctx context.Context, folder *event.Folder, events []eventlog.Event, begun eventlog.Position) (err error) {
+	tx, err := e.index.db.BeginTx(ctx, nil)
+	if err != nil {
+		return fmt.Errorf("engine index: %w", err)
+	}
+	defer tx.Rollback()
+	var uses []keys.Use
+	for _, ev := range events {
+		entry, err := folder.Next(stored(ev))
+		if errors.Is(err, event.ErrRepeat) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		switch entry.Stream.Category() {
+		case stream.Unit, stream.Grids:
+			if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO orgs VALUES (?,?,?)", int64(ev.Position), ev.Type, string(ev.Data)); err != nil {
+				return fmt.Errorf("engine index: %w", err)
+			}
+			// At once, not with the commit: what follows later in this batch may be decided with it. A repeat changes nothing.
+			e.units.Apply(entry.Body)
+			continue
+		}
+		for _, f := range sealed.In(entry.Body) {
+			if id := keys.ID(f.Text.Ciphertext()); id != "" {
+				uses = append(uses, keys.Use{Stream: entry.Stream, Part: f.Part, Key: id})
+			}
+		}
+		if err := link(ctx, tx, entry); err != nil {
+			return err
+		}
+		if ev.Position < begun {
+			continue
+		}
+		w := &world{Engine: e, ctx: ctx, tx: tx, folder: folder, at: ev.Position, entry: entry}
+		plan := e.react(entry, w)
+		if w.err != nil {
+			return w.err
+		}
+		if err := e.carryOut(ctx, tx, ev.Position, entry, plan); err != nil {
+			return err
+		}
+	}
+	if err := e.Keys.Assign(ctx, uses); err != nil {
+		return err
+	}
+	last := events[len(events)-1].Position
+	if _, err := tx.ExecContext(ctx, "UPDATE cursor SET position = ?", int64(last)); err != nil {
+		return fmt.Errorf("engine index: %w", err)
+	}
+	if err := tx.Commit(); err != nil {
+		return fmt.Errorf("engine index: %w", err)
+	}
+	return nil
+}
+
+func link(ctx context.Context, tx *sql.Tx, entry event.Entry) error {
+	for _, edge := range flow.Edges(entry) {
+		q := "INSERT OR IGNORE INTO edges VALUES (?,?,?)"
+		if edge.Ends {
+			q = "DELETE FROM edges WHERE kind = ? AND a = ? AND b = ?"
+		}
+		if _, err := tx.ExecContext(ctx, q, string(edge.Kind), edge.From.String(), edge.To.String()); err != nil {
+			return fmt.Errorf("engine index: %w", err)
+		}
+	}
+	return nil
+}
+
+// carryOut sends what follows. A refusal because the effect holds already is dropped; any other is parked,
+// counted and shown, and the flow moves on.
+func (e *Engine) carryOut(ctx context.Context, tx *sql.Tx, at eventlog.Position, cause event.Entry, plan flow.Plan) error {
+	park := func(s flow.Send, refusal *rule.Refusal) error {
+		e.Observe.Parked(s.Rule)
+		e.Logger.Warn("a consequence was refused and is parked", "rule", s.Rule, "stream", s.Stream, "cause", cause.ID.String(), "reason", refusal.Error())
+		_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO parked VALUES (?,?,?,?)", int64(at), s.Rule, string(s.Stream), refusal.Error())
+		return err
+	}
+	try := func(s flow.Send) error {
+		refusal, err := e.sendOne(ctx, cause, s)
+		if err == nil && refusal != nil {
+			err = park(s, refusal)
+		}
+		return err
+	}
+	type denial struct {
+		flow.Send
+		*rule.Refusal
+	}
+	var denied []denial     // dispatches that were refused
+	var waiting []flow.Send // what depends on a dispatch that gets through
+	dispatches, gated := 0, 0
+	for _, s := range plan.Sends {
+		if _, dispatch := s.Commands[0].(order.Dispatch); dispatch {
+			dispatches++
+			refusal, err := e.sendOne(ctx, cause, s)
+			if err != nil {
+				return err
+			}
+			if refusal != nil {
+				denied = append(denied, denial{s, refusal})
+			}
+			if refusal != nil && refusal.Code == rule.GateBlocked {
+				gated++
+			}
+			continue
+		}
+		if _, enters := s.Commands[0].(demand.EnterHandling); enters && dispatches > 0 {
+			waiting = append(waiting, s)
+			continue
+		}
+		if err := try(s); err != nil {
+			return err
+		}
+	}
+	if len(denied) == dispatches {
+		waiting = plan.Undispatched
+	}
+	for _, d := range denied {
+		// That the gate let nothing through needs nobody to look: the return says so.
+		if gated == dispatches && len(plan.Undispatched) > 0 {
+			break
+		}
+		if err := park(d.Send, d.Refusal); err != nil {
+			return err
+		}
+	}
+	for _, s := range waiting {
+		if err := try(s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// sendOne gives one command to one stream, again and again while the outcome is unknown.
+func (e *Engine) sendOne(ctx context.Context, cause event.Entry, s flow.Send) (*rule.Refusal, error) {
+	commands := make([]Command, len(s.Commands))
+	for i, c := range s.Commands {
+		commands[i] = c
+	}
+	for {
+		_, err := e.Handle(ctx, Request{Stream: s.Stream, Commands: commands, Key: s.Key(cause.ID),
+			Actor: manager, Expect: Any, Cause: cause.ID, Case: cause.Meta.Correlation,
+			Trace: cause.Meta.Trace})
+		var refusal *rule.Refusal
+		var open *undecided
+		switch {
+		case err == nil:
+			return nil, nil
+		case errors.Is(err, ErrKeyReused):
+			return nil, nil // an older program version decided the same consequence in other words: it stands
+		case errors.As(err, &refusal):
+			if refusal.Code == rule.WrongState {
+				now, _, err := e.Load(ctx, s.Stream)
+				if err != nil {
+					return nil, err
+				}
+				if holds(now, commands[len(commands)-1]) || now == nil && attaches(commands[0]) {
+					return nil, nil
+				}
+			}
+			return refusal, nil
+		case errors.As(err, &open):
+			return rule.Refuse(rule.GuardFailed, s.Rule, "无法裁定："+open.Error(), "it can not be decided: "+open.Error()), nil
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case errors.Is(err, ErrOutcomeUnknown), errors.Is(err, eventlog.ErrFull), errors.Is(err, keys.ErrAway), errors.Is(err, eventlog.ErrConflict):
+			select {
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			case <-time.After(200 * time.Millisecond):
+			}
+		default:
+			return nil, fmt.Errorf("rule %s on %s: %w", s.Rule, s.Stream, err)
+		}
+	}
+}
+
+// attaches reports whether a command ties a demand to an order, or unties it: where the order was never dispatched
+// (the gate kept it), there is nothing to tie.
+func attaches(c Command) bool {
+	switch c.(type) {
+	case order.AttachDemand, order.DetachDemand:
+		return true
+	}
+	return false
+}
+
+// world shows the flow the streams as of one event. After the first error it answers nothing.
+type world struct {
+	*Engine
+	ctx    context.Context
+	tx     *sql.Tx
+	folder *event.Folder
+	at     eventlog.Position
+	entry  event.Entry
+	err    error
+}
+
+// state returns a stream as of the event: from the folder that has followed up to here, or from the log up to here.
+func (w *world) state(n stream.Name) event.State {
+	if s, kept := w.folder.State(n); kept {
+		return s
+	}
+	var s event.State
+	for ev, err := range w.Log.Read(w.ctx, string(n), 0) {
+		if err != nil {
+			w.err = err
+			return nil
+		}
+		if ev.Position > w.at {
+			break
+		}
+		entry, err := event.Understand(stored(ev))
+		if err != nil {
+			w.err = err
+			return nil
+		}
+		s = event.Fold(n, s, entry.Body, entry.Meta.Stamp(entry.ID))
+	}
+	return s
+}
+
+func (w *world) Demand(id stream.ID) demand.State {
+	s, _ := w.state(stream.Of(stream.Demand, id)).(demand.State)
+	return s
+}
+
+func (w *world) Topic(id stream.ID) topic.State {
+	s, _ := w.state(stream.Of(stream.Topic, id)).(topic.State)
+	return s
+}
+
+func (w *world) Order(id stream.ID) order.State {
+	s, _ := w.state(stream.Of(stream.Order, id)).(order.State)
+	return s
+}
+
+func (w *world) Dispute(id stream.ID) dispute.State {
+	s, _ := w.state(stream.Of(stream.Dispute, id)).(dispute.State)
+	return s
+}
+
+func (w *world) ends(query string, k flow.EdgeKind, id stream.ID) []stream.ID {
+	ids, err := edges(w.ctx, w.tx, query, k, id)
+	if err != nil {
+		w.err = err
+	}
+	return ids
+}
+
+const (
+	forward = "SELECT b FROM edges WHERE kind = ? AND a = ? ORDER BY b"
+	back    = "SELECT a FROM edges WHERE kind = ? AND b = ? ORDER BY a"
+)
+
+func (w *world) Linked(id stream.ID) []stream.ID    { return w.ends(forward, flow.Governs, id) }
+func (w *world) Followers(id stream.ID) []stream.ID { return w.ends(forward, flow.Tells, id) }
+func (w *world) Serving(id stream.ID) []stream.ID   { return w.ends(back, flow.Serves, id) }
+func (w *world) Waiting(id stream.ID) []stream.ID   { return w.ends(back, flow.Awaits, id) }
+func (w *world) Topics(id stream.ID) []stream.ID    { return w.ends(forward, flow.Works, id) }
+
+func (w *world) Drawn(o order.State) (bool, int) {
+	return w.Draw(o.ID, o.Round, o.Kind, w.entry.Meta.Recorded)
+}

@@ -1,0 +1,119 @@
+package engine
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+
+	"gridcase/domain/flow"
+	"gridcase/domain/stream"
+	"gridcase/eventlog"
+)
+
+// index is what the engine knows across streams: links, the events of units and grids, what the flow could not do,
+// and how far it has followed the log. It is a view like any other and made anew from the log if it is gone; its
+// last transactions may be lost in a power cut (synchronous NORMAL), for the flow repeats itself without effect.
+type index struct {
+	db     *sql.DB
+	cursor mark
+
+	mu  sync.Mutex
+	err error // why following ended
+}
+
+const indexSchema = `
+CREATE TABLE IF NOT EXISTS cursor (one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER NOT NULL) STRICT;
+INSERT OR IGNORE INTO cursor VALUES (1, 0);
+CREATE TABLE IF NOT EXISTS edges (kind TEXT NOT NULL, a TEXT NOT NULL, b TEXT NOT NULL, PRIMARY KEY (kind, a, b)) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS edges_back ON edges (kind, b, a);
+CREATE TABLE IF NOT EXISTS orgs (position INTEGER PRIMARY KEY, type TEXT NOT NULL, data TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS parked (position INTEGER NOT NULL, rule TEXT NOT NULL, stream TEXT NOT NULL,
+	reason TEXT NOT NULL, PRIMARY KEY (position, rule, stream)) STRICT, WITHOUT ROWID;
+PRAGMA user_version = 1;`
+
+func openIndex(ctx context.Context, path string) (*index, error) {
+	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=busy_timeout(5000)")
+	if err != nil {
+		return nil, fmt.Errorf("engine index: %w", err)
+	}
+	x := &index{db: db}
+	if _, err := db.ExecContext(ctx, indexSchema); err != nil {
+		return nil, errors.Join(fmt.Errorf("engine index: %w", err), db.Close())
+	}
+	var at int64
+	if err := db.QueryRowContext(ctx, "SELECT position FROM cursor").Scan(&at); err != nil {
+		return nil, errors.Join(fmt.Errorf("engine index: %w", err), db.Close())
+	}
+	x.cursor.at = eventlog.Position(at)
+	return x, nil
+}
+
+func (x *index) close() error { return x.db.Close() }
+
+func (x *index) fault() error {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if x.err != nil {
+		return fmt.Errorf("the engine no longer follows the log: %w", x.err)
+	}
+	return eventlog.ErrClosed
+}
+
+// querier is a database or one transaction of it.
+type querier interface {
+	QueryContext(ctx context.Context, q string, args ...any) (*sql.Rows, error)
+}
+
+// from returns where the links of a kind lead from id, ordered by id.
+func (x *index) from(ctx context.Context, k flow.EdgeKind, id stream.ID) ([]stream.ID, error) {
+	return edges(ctx, x.db, "SELECT b FROM edges WHERE kind = ? AND a = ? ORDER BY b", k, id)
+}
+
+func edges(ctx context.Context, q querier, query string, k flow.EdgeKind, id stream.ID) ([]stream.ID, error) {
+	rows, err := q.QueryContext(ctx, query, string(k), id.String())
+	if err != nil {
+		return nil, fmt.Errorf("engine index: %w", err)
+	}
+	defer rows.Close()
+	var ids []stream.ID
+	for rows.Next() {
+		var text string
+		if err := rows.Scan(&text); err != nil {
+			return nil, fmt.Errorf("engine index: %w", err)
+		}
+		to, err := stream.ParseID(text)
+		if err != nil {
+			return nil, fmt.Errorf("engine index: %w", err)
+		}
+		ids = append(ids, to)
+	}
+	return ids, rows.Err()
+}
+
+// Parked is a command of the flow that was refused: it waits for a person to look.
+type Parked struct {
+	Position eventlog.Position
+	Rule     string
+	Stream   stream.Name
+	Reason   string
+}
+
+// Parked lists what the flow could not do, oldest first, at most 1000.
+func (e *Engine) Parked(ctx context.Context) ([]Parked, error) {
+	rows, err := e.index.db.QueryContext(ctx, "SELECT position, rule, stream, reason FROM parked ORDER BY position LIMIT 1000")
+	if err != nil {
+		return nil, fmt.Errorf("engine index: %w", err)
+	}
+	defer rows.Close()
+	var all []Parked
+	for rows.Next() {
+		var p Parked
+		if err := rows.Scan(&p.Position, &p.Rule, &p.Stream, &p.Reason); err != nil {
+			return nil, fmt.Errorf("engine index: %w", err)
+		}
+		all = append(all, p)
+	}
+	return all, rows.Err()
+}
