@@ -394,8 +394,9 @@ func (c AnswerOnTheSpot) decide(s State, at rule.At) (Event, error) {
 	case s.Kind != Consult && s.Kind != Errand && s.Kind != Dispute:
 		return nil, needs("D3", "只有咨询、帮办和已达成协议的纠纷可以当场答复",
 			"only a consult, an errand or a settled dispute can be answered on the spot")
-	case s.Kind == Dispute && c.Agreement == "":
-		return nil, rule.Refuse(rule.EvidenceMissing, "D3", "纠纷当场化解须附协议", "a dispute needs the hash of its agreement")
+	case s.Kind == Dispute && (len(c.Agreement) != 64 || strings.Trim(c.Agreement, "0123456789abcdef") != ""):
+		return nil, rule.Refuse(rule.EvidenceMissing, "D3", "纠纷当场化解须附协议的哈希值（64 位十六进制）",
+			"a dispute needs the hash of its signed agreement, 64 hexadecimal digits")
 	case !slices.Contains(Outcomes(), c.Outcome):
 		return nil, unknown("D3", "办理结果", "outcome", c.Outcome)
 	case c.Answer.IsZero():
@@ -535,15 +536,18 @@ func (c FastTrack) dispatchable(s State, at rule.At) error {
 	if r := rule.MayDispatch(at, o.Lead); r != nil {
 		return r
 	}
-	if lead, _ := at.Units.Unit(o.Lead); lead.Kind == orgs.JointTeam && !slices.Contains(lead.Members, o.Competent) {
+	switch lead, _ := at.Units.Unit(o.Lead); {
+	case lead.Kind == orgs.JointTeam && !slices.Contains(lead.Members, o.Competent):
 		return needs("O1", "联合执法队须指明主管成员单位", "a joint team needs its competent member agency named")
+	case lead.Kind != orgs.JointTeam && o.Competent != "":
+		return needs("O1", "只有联合执法队才指明主管成员单位", "only a joint team has a competent member agency")
 	}
 	if r := rule.PassGate(at, o.Lead, s.Matter, true); r != nil {
 		return r
 	}
-	for _, co := range o.CoUnits {
-		if u, known := at.Units.Unit(co); !known || u.Closed || co == o.Lead {
-			return needs("O1", fmt.Sprintf("协办单位 %s 不存在或与主办相同", co), fmt.Sprintf("the co-unit %s does not exist or is the lead", co))
+	for i, co := range o.CoUnits {
+		if u, known := at.Units.Unit(co); !known || u.Closed || co == o.Lead || slices.Contains(o.CoUnits[:i], co) {
+			return needs("O1", fmt.Sprintf("协办单位 %s 不存在、重复或与主办相同", co), fmt.Sprintf("the co-unit %s does not exist, stands twice or is the lead", co))
 		}
 		if r := rule.PassGate(at, co, s.Matter, false); r != nil {
 			return r

@@ -245,7 +245,7 @@ type ReturnedToTopic struct {
 // ReturnedToPool records that no order handles the demand any more (退回待办).
 type ReturnedToPool struct {
 	Order  stream.ID    `json:"order,omitzero"`
-	Cause  string       `json:"cause"` // order_cancelled, gate_blocked, order_closed
+	Cause  string       `json:"cause"` // order_cancelled, order_closed, not_dispatched: the gate, or something else, kept it from being dispatched
 	Triage calendar.Due `json:"triage"`
 }
 

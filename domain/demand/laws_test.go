@@ -150,7 +150,7 @@ func anyCommand(t *rapid.T, name string, s State) Command {
 		return change(spot, func(c *AnswerOnTheSpot) {
 			c.Kind, c.Outcome = kind, outcome
 			if yes {
-				c.Agreement = "ab12"
+				c.Agreement = strings.Repeat("ab12", 16)
 			}
 		})
 	case "link-to-topic":

@@ -215,7 +215,8 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 	case Rerated:
 		s.Grade, s.Settled = e.Grade, e.Resolved
 	case ProgressNoted:
-		if e.From.Type == "demand-attached/1" && s.Phase == PhaseInHandling {
+		// An order that serves it says so when it is dispatched, or when the demand is attached.
+		if (e.From.Type == "demand-attached/1" || e.From.Type == "order-dispatched/1") && s.Phase == PhaseInHandling {
 			s.attach(e.From.Stream.ID())
 		}
 		if e.TopicNews != nil {

@@ -237,7 +237,7 @@ func (r *reaction) demand() {
 		if b.Kind == demand.Dispute { // R3
 			id := stream.CausedBy(stream.Dispute, r.ID, 0)
 			r.send("R3", stream.Of(stream.Dispute, id), dispute.Open{Demand: r.id, Rung: 1, Unit: after.Unit, Parties: party(after)},
-				dispute.AcceptMediation{Unit: r.Meta.Unit, Consent: true}, dispute.RecordAgreement{Agreement: b.Agreement, FulfilOn: calendar.DateOf(r.Meta.Recorded), Summary: b.Summary})
+				dispute.AcceptMediation{Unit: r.Meta.Unit, Consent: true}, dispute.RecordAgreement{Agreement: b.Agreement, FulfilOn: calendar.DateOf(r.Meta.Recorded) + 1, Summary: b.Summary})
 		}
 	case demand.Split: // R25
 		for i, child := range b.Children {
