@@ -153,7 +153,7 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 		return nil, err
 	}
 	e.index = x
-	if err := e.restore(ctx); err != nil {
+	if err := errors.Join(e.restore(ctx), e.assign(ctx)); err != nil {
 		return nil, errors.Join(err, x.close())
 	}
 	background, stop := context.WithCancel(context.Background())

@@ -165,6 +165,36 @@ func (e *Engine) scan(ctx context.Context, after, end eventlog.Position, see fun
 	return ctx.Err()
 }
 
+// used lists the keys that an event's sealed fields use.
+func used(n stream.Name, body event.Body) []keys.Use {
+	var uses []keys.Use
+	for _, f := range sealed.In(body) {
+		if id := keys.ID(f.Text.Ciphertext()); id != "" {
+			uses = append(uses, keys.Use{Stream: n, Part: f.Part, Key: id})
+		}
+	}
+	return uses
+}
+
+// assign tells the key store what it may have lost in a power cut: the index can be ahead of it.
+func (e *Engine) assign(ctx context.Context) error {
+	from, err := e.Keys.Assigned(ctx)
+	if err != nil {
+		return err
+	}
+	to, _ := e.index.cursor.get()
+	var uses []keys.Use
+	err = e.scan(ctx, from, to, func(ev eventlog.Event) error {
+		body, err := event.Decode(ev.Type, ev.Data)
+		uses = append(uses, used(stream.Name(ev.Stream), body)...)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return e.Keys.Assign(ctx, uses, to)
+}
+
 // upTo folds the first events of a stream.
 func (e *Engine) upTo(ctx context.Context, n stream.Name, count int64) (event.State, error) {
 	var s event.State
@@ -211,11 +241,7 @@ func (e *Engine) batch(ctx context.Context, folder *event.Folder, events []event
 			e.units.Apply(entry.Body)
 			continue
 		}
-		for _, f := range sealed.In(entry.Body) {
-			if id := keys.ID(f.Text.Ciphertext()); id != "" {
-				uses = append(uses, keys.Use{Stream: entry.Stream, Part: f.Part, Key: id})
-			}
-		}
+		uses = append(uses, used(entry.Stream, entry.Body)...)
 		if err := link(ctx, tx, entry); err != nil {
 			return err
 		}
@@ -231,7 +257,7 @@ func (e *Engine) batch(ctx context.Context, folder *event.Folder, events []event
 			return err
 		}
 	}
-	if err := e.Keys.Assign(ctx, uses); err != nil {
+	if err := e.Keys.Assign(ctx, uses, events[len(events)-1].Position); err != nil {
 		return err
 	}
 	last := events[len(events)-1].Position

@@ -31,6 +31,7 @@ import (
 
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
+	"gridcase/eventlog"
 )
 
 var (
@@ -64,7 +65,8 @@ type slot struct {
 // Store is a folder of keys. It is safe for concurrent use.
 type Store struct {
 	dir    string
-	db     *sql.DB
+	db     *sql.DB // commits are on disk when they return
+	lazy   *sql.DB // the same file; commits are on disk a little later: for what the log tells again
 	kek    cipher.AEAD
 	master [32]byte // of everything derived that is no key of a person
 	pool   chan Key
@@ -96,6 +98,8 @@ CREATE TABLE IF NOT EXISTS keys (
 	reason    TEXT,
 	event     TEXT
 ) STRICT;
+CREATE TABLE IF NOT EXISTS followed (one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER NOT NULL) STRICT;
+INSERT OR IGNORE INTO followed VALUES (1, 0);
 CREATE INDEX IF NOT EXISTS keys_by_case ON keys (stream, part) WHERE state <> 'pooled';
 CREATE INDEX IF NOT EXISTS keys_pooled ON keys (id) WHERE state = 'pooled';
 PRAGMA user_version = 1;`
@@ -123,9 +127,14 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 		return nil, fmt.Errorf("key folder: %w", err)
 	}
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "keys.db")+
-		"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=secure_delete(ON)&_pragma=busy_timeout(5000)")
+		"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=secure_delete(ON)&_pragma=busy_timeout(5000)&_txlock=immediate")
 	if err != nil {
 		return nil, fmt.Errorf("key store: %w", err)
+	}
+	lazy, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "keys.db")+
+		"?_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=secure_delete(ON)&_pragma=busy_timeout(5000)&_txlock=immediate")
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("key store: %w", err), db.Close())
 	}
 	var used int
 	if _, err := db.ExecContext(ctx, schema); err == nil {
@@ -136,7 +145,7 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 	} else {
 		return nil, errors.Join(fmt.Errorf("key store: %w", err), db.Close())
 	}
-	s := &Store{dir: dir, db: db, pool: make(chan Key, poolSize), refill: make(chan struct{}, 1), done: make(chan struct{}),
+	s := &Store{dir: dir, db: db, lazy: lazy, pool: make(chan Key, poolSize), refill: make(chan struct{}, 1), done: make(chan struct{}),
 		held: map[slot]string{}, fresh: map[string]Key{}, stale: map[string]Key{}, turned: time.Now()}
 	kek, err := secret(filepath.Join(dir, "kek.key"), used > 0)
 	if err == nil {
@@ -254,7 +263,7 @@ func (s *Store) keepFull(ctx context.Context) {
 func (s *Store) Close() error {
 	s.stop()
 	<-s.done
-	return s.db.Close()
+	return errors.Join(s.lazy.Close(), s.db.Close())
 }
 
 // Health returns why no new keys can be made, nil if they can.
@@ -374,16 +383,28 @@ type Use struct {
 	Key    string
 }
 
-// Assign writes down which case each key belongs to, as the log shows it. Keys that were assigned stay as they are.
-func (s *Store) Assign(ctx context.Context, uses []Use) error {
+// Assigned returns the position up to which the log's events have their keys assigned here, at least.
+func (s *Store) Assigned(ctx context.Context) (p eventlog.Position, err error) {
+	if err := s.db.QueryRowContext(ctx, "SELECT position FROM followed").Scan(&p); err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrAway, err)
+	}
+	return p, nil
+}
+
+// Assign writes down which case each key belongs to, as the log's events up to a position show it. Keys that were assigned stay
+// as they are. It does not wait for the disk: what a power cut takes is assigned again from the log, from [Store.Assigned] on.
+func (s *Store) Assign(ctx context.Context, uses []Use, upTo eventlog.Position) error {
 	if len(uses) == 0 {
 		return nil
 	}
-	tx, err := s.db.BeginTx(ctx, nil)
+	tx, err := s.lazy.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("assign keys: %w", err)
 	}
 	defer tx.Rollback()
+	if _, err := tx.ExecContext(ctx, "UPDATE followed SET position = max(position, ?)", int64(upTo)); err != nil {
+		return fmt.Errorf("assign keys: %w", err)
+	}
 	update, err := tx.PrepareContext(ctx, "UPDATE keys SET stream = ?, part = ?, state = 'live' WHERE id = ? AND kid = ? AND state = 'pooled'")
 	if err != nil {
 		return fmt.Errorf("assign keys: %w", err)

@@ -132,7 +132,7 @@ func TestEachPartOfACaseHasAKeyOfItsOwnAndKeepsIt(t *testing.T) {
 	if again := keyOf(t, s, caseNo(1), "reporter", false); again != reporter {
 		t.Errorf("asked again, the key is %s, want %s", again.ID, reporter.ID)
 	}
-	if err := s.Assign(context.Background(), []keys.Use{{Stream: caseNo(1), Part: "reporter", Key: reporter.ID}}); err != nil {
+	if err := s.Assign(context.Background(), []keys.Use{{Stream: caseNo(1), Part: "reporter", Key: reporter.ID}}, 1); err != nil {
 		t.Fatal(err)
 	}
 	if again := keyOf(t, s, caseNo(1), "reporter", false); again != reporter {
@@ -149,7 +149,7 @@ func TestKeysSurviveARestart(t *testing.T) {
 	k := keyOf(t, s, caseNo(1), "reporter", true)
 	c := seal(t, k, place, secret)
 	derived := s.Derived("tracking", "x")
-	if err := s.Assign(context.Background(), []keys.Use{{Stream: caseNo(1), Part: "reporter", Key: k.ID}}); err != nil {
+	if err := s.Assign(context.Background(), []keys.Use{{Stream: caseNo(1), Part: "reporter", Key: k.ID}}, 1); err != nil {
 		t.Fatal(err)
 	}
 	shut(t, s)
@@ -193,7 +193,7 @@ func TestAKeyHandedOutBeforeACrashIsNeverHandedOutAgain(t *testing.T) {
 			t.Fatalf("%s and %s share the key %s", used[k.ID], caseNo(i), k.ID)
 		}
 	}
-	if err := s.Assign(context.Background(), uses); err != nil {
+	if err := s.Assign(context.Background(), uses, 1); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Sweep(context.Background()); err != nil {
@@ -215,7 +215,7 @@ func TestSweepingDropsOnlyKeysThatNothingUses(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, dir)
 	left, kept := keyOf(t, s, caseNo(1), "reporter", true), keyOf(t, s, caseNo(2), "reporter", true)
-	if err := s.Assign(context.Background(), []keys.Use{{Stream: caseNo(2), Part: "reporter", Key: kept.ID}}); err != nil {
+	if err := s.Assign(context.Background(), []keys.Use{{Stream: caseNo(2), Part: "reporter", Key: kept.ID}}, 1); err != nil {
 		t.Fatal(err)
 	}
 	shut(t, s)
@@ -244,7 +244,7 @@ func TestOnlyWrappedKeysAreOnDisk(t *testing.T) {
 	s := open(t, dir)
 	k := keyOf(t, s, place.Stream, "reporter", true)
 	c := seal(t, k, place, secret)
-	if err := s.Assign(context.Background(), []keys.Use{{Stream: place.Stream, Part: "reporter", Key: k.ID}}); err != nil {
+	if err := s.Assign(context.Background(), []keys.Use{{Stream: place.Stream, Part: "reporter", Key: k.ID}}, 1); err != nil {
 		t.Fatal(err)
 	}
 	shut(t, s)
