@@ -1,0 +1,87 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"gridcase/eventlog"
+)
+
+// exportCmd writes the log as it stands: what a stock tool can read, personal data still sealed.
+type exportCmd struct {
+	Data string `required:"" help:"Data folder." type:"existingdir" placeholder:"DIR"`
+	Out  string `help:"File to write (default: standard output)." type:"path" placeholder:"FILE"`
+}
+
+// line is one exported event. Data and meta are the stored bytes.
+type line struct {
+	Position string          `json:"position"`
+	Stream   string          `json:"stream"`
+	Revision int64           `json:"revision"`
+	ID       string          `json:"id"`
+	Type     string          `json:"type"`
+	At       time.Time       `json:"at"`
+	Meta     json.RawMessage `json:"meta"`
+	Data     json.RawMessage `json:"data"`
+}
+
+func (c exportCmd) Run(ctx context.Context, s streams) (err error) {
+	log, err := openLog(ctx, c.Data)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	to := s.out
+	if c.Out != "" {
+		f, err := os.Create(c.Out)
+		if err != nil {
+			return fmt.Errorf("export: %w", err)
+		}
+		defer func() { err = errors.Join(err, f.Sync(), f.Close()) }()
+		to = f
+	}
+	end, err := log.End(ctx)
+	if err != nil {
+		return err
+	}
+	p := newProgress(s.err, "export", int64(end))
+	n, err := export(ctx, log, end, to, p)
+	p.end()
+	if err != nil {
+		return fmt.Errorf("export stopped after %d events: %w", n, err)
+	}
+	return nil
+}
+
+func export(ctx context.Context, log eventlog.Log, end eventlog.Position, to io.Writer, p *progress) (n int64, err error) {
+	w := bufio.NewWriterSize(to, 1<<20)
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	if end == 0 {
+		return 0, nil
+	}
+	for batch, err := range log.Follow(ctx, 0) {
+		if err != nil {
+			return n, err
+		}
+		for _, e := range batch.Events {
+			err := enc.Encode(line{Position: e.Position.String(), Stream: e.Stream, Revision: int64(e.Revision), ID: e.ID.String(),
+				Type: e.Type, At: e.At, Meta: e.Meta, Data: e.Data})
+			if err != nil {
+				return n, err
+			}
+			n++
+			if e.Position >= end {
+				return n, w.Flush()
+			}
+		}
+		p.at(n)
+	}
+	return n, errors.Join(w.Flush(), context.Cause(ctx))
+}

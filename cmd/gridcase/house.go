@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"gridcase/domain/calendar"
+	"gridcase/domain/stream"
+	"gridcase/engine"
+	"gridcase/engine/keys"
+	"gridcase/eventlog"
+	"gridcase/eventlog/sqlite"
+	"gridcase/projections"
+)
+
+// house is one data folder, open: the log, the keys of personal data, the engine on them, and the views.
+//
+//	DIR/log.db        the log of events; all else but the keys can be made anew from it
+//	DIR/keys/         keys of personal data, apart from the log and to be backed up apart from it
+//	DIR/index.db      what the engine knows across streams
+//	DIR/views/        generations of the views
+//	DIR/access.db     API keys, as hashes
+type house struct {
+	dir    string
+	log    *sqlite.Log
+	keys   *keys.Store
+	engine *engine.Engine
+	views  *projections.Runner
+}
+
+// houseOptions say what differs from a plain house.
+type houseOptions struct {
+	policy  *calendar.Policy // nil: the default policy
+	origin  string           // "": gridcase.local/<name of the folder>/1
+	logger  *slog.Logger
+	observe engine.Observer
+	views   projections.Observer // nil, with keepViews false: the views are not opened
+	keep    bool                 // open the views
+	now     func() time.Time     // nil: time.Now
+}
+
+func openLog(ctx context.Context, dir string) (*sqlite.Log, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
+	}
+	return sqlite.Open(ctx, filepath.Join(dir, "log.db"))
+}
+
+// openHouse opens a folder, or makes it. Only one process can have it open.
+func openHouse(ctx context.Context, dir string, s streams, o houseOptions) (_ *house, err error) {
+	h := &house{dir: dir}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.close())
+		}
+	}()
+	if h.log, err = openLog(ctx, dir); err != nil {
+		return nil, err
+	}
+	if h.log.Recovered() {
+		fmt.Fprintln(s.err, "the last stop was not a clean one; checking the log …")
+		if err := h.log.Check(ctx); err != nil {
+			return nil, fmt.Errorf("the log is damaged: %w", err)
+		}
+	}
+	if h.keys, err = keys.Open(ctx, filepath.Join(dir, "keys")); err != nil {
+		return nil, err
+	}
+	h.engine, err = engine.Open(ctx, h.engineConfig(h.log, o))
+	if err != nil {
+		return nil, err
+	}
+	if !o.keep {
+		return h, nil
+	}
+	var p *progress
+	h.views, err = projections.Open(ctx, projections.Config{Dir: filepath.Join(dir, "views"), Log: h.log,
+		Opener: opener{h.keys}, Identity: identity{h.keys}, Observe: o.views, Logger: o.logger, Now: o.now,
+		Progress: func(done, total eventlog.Position) {
+			if p == nil {
+				p = newProgress(s.err, "building the views", int64(total))
+			}
+			p.at(int64(done))
+		}})
+	if p != nil {
+		p.end()
+	}
+	return h, err
+}
+
+func (h *house) engineConfig(log eventlog.Log, o houseOptions) engine.Config {
+	if o.policy == nil {
+		o.policy = calendar.DefaultPolicy()
+	}
+	if o.origin == "" {
+		o.origin = "gridcase.local/" + originName(h.dir) + "/1"
+	}
+	return engine.Config{Log: log, Keys: h.keys, Index: filepath.Join(h.dir, "index.db"),
+		Rules:  calendar.Rules{Calendar: calendar.China(), Policy: o.policy},
+		Origin: o.origin, Program: version(), Now: o.now, Logger: o.logger, Observe: o.observe}
+}
+
+// originName makes a folder's name fit for the log's origin.
+func originName(dir string) string {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return "data"
+	}
+	var b []byte
+	for _, c := range []byte(filepath.Base(abs)) {
+		if c >= 'a' && c <= 'z' || c >= '0' && c <= '9' || c == '-' {
+			b = append(b, c)
+		}
+	}
+	if len(b) == 0 {
+		return "data"
+	}
+	return string(b)
+}
+
+// close closes what is open, the views first, the log last. It may be called on a house that is half open.
+func (h *house) close() error {
+	var errs []error
+	if h.views != nil {
+		errs = append(errs, h.views.Close())
+	}
+	if h.engine != nil {
+		errs = append(errs, h.engine.Close())
+	}
+	if h.keys != nil {
+		errs = append(errs, h.keys.Close())
+	}
+	if h.log != nil {
+		errs = append(errs, h.log.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// current waits until engine and views have everything that is in the log.
+func (h *house) current(ctx context.Context) (eventlog.Position, error) {
+	for {
+		end, err := h.log.End(ctx)
+		if err == nil {
+			err = h.engine.Settled(ctx, end)
+		}
+		if err != nil {
+			return 0, err
+		}
+		if again, err := h.log.End(ctx); err != nil || again != end {
+			continue
+		}
+		if at, ok := h.views.Wait(ctx, end); !ok {
+			return at, fmt.Errorf("the views stand at %d of %d: %w", at, end, errors.Join(h.views.Status().Err, context.Cause(ctx)))
+		}
+		return end, nil
+	}
+}
+
+// opener opens sealed fields for the search in memory. What was erased is no text.
+type opener struct{ keys *keys.Store }
+
+func (o opener) Open(n stream.Name, id stream.ID, typ, field, cipher string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	text, err := o.keys.Open(ctx, keys.Place{Stream: n, Event: id, Type: typ, Field: field}, cipher)
+	if errors.Is(err, keys.ErrErased) {
+		return "", nil
+	}
+	return text, err
+}
+
+// identity turns what identifies a resident into a keyed digest that only this installation can make.
+type identity struct{ keys *keys.Store }
+
+func (i identity) Blind(kind, value string) string {
+	return hex.EncodeToString(i.keys.Derived("blind-"+kind, value)[:16])
+}

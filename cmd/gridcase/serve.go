@@ -1,0 +1,126 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"gridcase/api"
+	"gridcase/api/access"
+)
+
+// serveCmd serves the API on one data folder until it is told to stop.
+type serveCmd struct {
+	Data     string     `required:"" help:"Data folder; made if it is missing." type:"path" placeholder:"DIR"`
+	Listen   string     `default:"127.0.0.1:8080" help:"Address to listen on." placeholder:"ADDR"`
+	Origin   string     `help:"Name of the log, gridcase.<city>/<deployment>/<incarnation>; used once, when the log is new."`
+	LogLevel slog.Level `default:"info" help:"debug, info, warn or error."`
+}
+
+func (c serveCmd) Run(ctx context.Context, s streams) error {
+	return serve(ctx, s, serving{data: c.Data, listen: c.Listen, level: c.LogLevel, options: houseOptions{origin: c.Origin}})
+}
+
+// serving is what serve and demo have in common.
+type serving struct {
+	data, listen string
+	level        slog.Level
+	options      houseOptions
+	synthetic    bool
+	ready        func(url string, h *house, keys *access.Store) error // called when the address is taken, before the first request is answered
+}
+
+// drain is how long requests under way may take when the program is told to stop.
+const drain = 8 * time.Second
+
+func serve(ctx context.Context, s streams, w serving) (err error) {
+	logger := slog.New(slog.NewJSONHandler(s.err, &slog.HandlerOptions{Level: w.level}))
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	metrics := api.NewMetrics(registry)
+	w.options.logger, w.options.keep = logger, true
+	w.options.observe, w.options.views = metrics.Engine(), metrics.Views()
+	h, err := openHouse(ctx, w.data, s, w.options)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.close()) }()
+	keys, err := access.Open(ctx, filepath.Join(w.data, "access.db"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, keys.Close()) }()
+	server, err := api.New(api.Config{Engine: h.engine, Views: h.views, Access: keys, Log: h.log, Keys: h.keys, Registry: registry,
+		Metrics: metrics, Logger: logger, Version: version(), Synthetic: w.synthetic, Now: w.options.now})
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", w.listen)
+	if err != nil {
+		return err
+	}
+	url := "http://" + listener.Addr().String()
+	if w.ready != nil {
+		if err := w.ready(url, h, keys); err != nil {
+			return errors.Join(err, listener.Close())
+		}
+	}
+	web := api.NewHTTPServer(server)
+	failed := make(chan error, 1)
+	go func() { failed <- web.Serve(listener) }()
+	logger.Info("serving", "url", url, "data", w.data, "version", version())
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	logger.Info("stopping: no new requests, those under way are answered")
+	server.Drain()
+	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	defer cancel()
+	if err := web.Shutdown(stopping); err != nil {
+		return errors.Join(fmt.Errorf("requests were cut off after %s: %w", drain, err), web.Close())
+	}
+	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+// login is one ready-made key of the demo city.
+type login struct {
+	Role string `json:"role"`
+	Unit string `json:"unit"`
+	Name string `json:"unit_name"`
+	Key  string `json:"key"`
+}
+
+// writeLogins writes the demo's keys, one per line so that a shell can pick one, readable by the owner alone.
+func writeLogins(path string, logins []login) error {
+	text := []byte("[\n")
+	for i, l := range logins {
+		line, err := json.Marshal(l)
+		if err != nil {
+			return err
+		}
+		text = append(text, line...)
+		if i < len(logins)-1 {
+			text = append(text, ',')
+		}
+		text = append(text, '\n')
+	}
+	if err := os.WriteFile(path, append(text, "]\n"...), 0o600); err != nil {
+		return fmt.Errorf("demo log-ins: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"gridcase/eventlog"
+)
+
+// viewsCmd looks at the views.
+type viewsCmd struct {
+	Digest viewsDigestCmd `cmd:"" help:"Print one SHA-256 per view over all its rows, and the log position they reflect."`
+}
+
+type viewsDigestCmd struct {
+	Data string `required:"" help:"Data folder." type:"existingdir" placeholder:"DIR"`
+	JSON bool   `name:"json" help:"Print as JSON."`
+}
+
+// Run brings the views up to the end of the log first, so that equal logs print equal digests.
+func (c viewsDigestCmd) Run(ctx context.Context, s streams) (err error) {
+	h, err := openHouse(ctx, c.Data, s, houseOptions{keep: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.close()) }()
+	if _, err := h.current(ctx); err != nil {
+		return err
+	}
+	digests, at, err := h.views.Views().Digest(ctx)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return json.NewEncoder(s.out).Encode(struct {
+			Position string            `json:"position"`
+			Views    map[string]string `json:"views"`
+		}{at.String(), digests})
+	}
+	fmt.Fprintf(s.out, "position %s\n", at)
+	for _, name := range slices.Sorted(maps.Keys(digests)) {
+		fmt.Fprintf(s.out, "%s %s\n", digests[name], name)
+	}
+	return nil
+}
+
+// rebuildCmd builds a new generation of all views beside the present one and compares the two before it takes over.
+type rebuildCmd struct {
+	Data string `required:"" help:"Data folder." type:"existingdir" placeholder:"DIR"`
+}
+
+func (c rebuildCmd) Run(ctx context.Context, s streams) (err error) {
+	h, err := openHouse(ctx, c.Data, s, houseOptions{keep: true})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, h.close()) }()
+	end, err := h.current(ctx)
+	if err != nil {
+		return err
+	}
+	before, _, err := h.views.Views().Digest(ctx)
+	if err != nil {
+		return err
+	}
+	p := newProgress(s.err, "rebuild", int64(end))
+	err = h.views.Rebuild(ctx, func(done, _ eventlog.Position) { p.at(int64(done)) })
+	p.end()
+	if err != nil {
+		return err
+	}
+	after, at, err := h.views.Views().Digest(ctx)
+	if err != nil {
+		return err
+	}
+	if !maps.Equal(before, after) {
+		for _, name := range slices.Sorted(maps.Keys(after)) {
+			if before[name] != after[name] {
+				fmt.Fprintf(s.out, "%s differed from the log and was corrected\n", name)
+			}
+		}
+		return errors.New("the views were not what the log says; they are now")
+	}
+	fmt.Fprintf(s.out, "rebuilt from %s events: every view is byte for byte what it was\n", at)
+	return nil
+}
