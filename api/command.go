@@ -19,6 +19,7 @@ import (
 	"gridcase/domain/event"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
+	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
 	"gridcase/engine"
 	"gridcase/eventlog"
@@ -140,7 +141,7 @@ func (p Post) idempotencyKey() (string, error) {
 		q := problem("key_missing")
 		q.Errors = []Fault{fault("header.Idempotency-Key", "malformed", "须为 1 至 128 个可见 ASCII 字符", "must be 1 to 128 visible ASCII characters")}
 		return "", q
-	case looksPersonal(k):
+	case sealed.LooksPersonal(k):
 		q := problem("personal_key")
 		q.Errors = []Fault{fault("header.Idempotency-Key", "personal_key", "不得使用手机号或身份证号", "must not be a phone or identity number")}
 		return "", q

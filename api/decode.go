@@ -477,7 +477,7 @@ func (r *reader) form(format, s string) {
 	case "token":
 		if s == "" || strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' }) {
 			r.fault("malformed", "须为可见 ASCII 字符", "must be visible ASCII characters")
-		} else if looksPersonal(s) {
+		} else if sealed.LooksPersonal(s) {
 			r.fault("personal_key", "不得使用手机号或身份证号", "must not be a phone or identity number")
 		}
 	}
@@ -598,36 +598,4 @@ func (r *reader) hex(c byte) (rune, bool) {
 	n, err := strconv.ParseUint(string(r.src[r.pos:r.pos+4]), 16, 16)
 	r.pos += 4
 	return rune(n), err == nil
-}
-
-// looksPersonal reports whether a word of the text is a mainland mobile number, with or without the country's code,
-// or an identity number whose date and check character fit.
-func looksPersonal(s string) bool {
-	plain := strings.NewReplacer(" ", "", "-", "", "+", "").Replace(s)
-	apart := func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsDigit(c) }
-	for _, w := range append(strings.FieldsFunc(s, apart), plain) {
-		if mobile(w) || mobile(strings.TrimPrefix(w, "86")) || mobile(strings.TrimPrefix(w, "0086")) || identity(w) {
-			return true
-		}
-	}
-	return false
-}
-
-func mobile(s string) bool {
-	return len(s) == 11 && strings.Trim(s, "0123456789") == "" && s[0] == '1' && s[1] >= '3'
-}
-
-// identity checks the form of GB 11643: six digits of place, a date, three of order, a check character (ISO 7064 MOD 11-2).
-func identity(s string) bool {
-	if len(s) != 18 || strings.Trim(s[:17], "0123456789") != "" {
-		return false
-	}
-	if _, err := time.Parse("20060102", s[6:14]); err != nil {
-		return false
-	}
-	sum := 0
-	for i := range 17 {
-		sum += int(s[i]-'0') * (1 << (17 - i) % 11)
-	}
-	return "10X98765432"[sum%11] == strings.ToUpper(s[17:])[0]
 }

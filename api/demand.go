@@ -587,10 +587,16 @@ func (s *Server) listDemands(ctx context.Context, in *listDemandsInput) (*listed
 		if err != nil {
 			return nil, err
 		}
+		if err := s.searchable(ctx); err != nil {
+			return nil, err
+		}
 		same := s.Views.Search().SameReporter(n.ID())
 		narrow(same[:min(len(same), maxFound)])
 	}
 	if q := strings.TrimSpace(in.Q); q != "" {
+		if err := s.searchable(ctx); err != nil {
+			return nil, err
+		}
 		found, err := s.Views.Search().Find(ctx, q, s.allowed.can(of(ctx).actor.Role, searchText), maxFound)
 		if err != nil {
 			return nil, err
@@ -606,6 +612,16 @@ func (s *Server) listDemands(ctx context.Context, in *listDemandsInput) (*listed
 		return nil, err
 	}
 	return pageOf(ctx, briefs(rows, demandBrief), next, position, in.Count, func() (int, error) { return v.CountDemands(ctx, who, f) })
+}
+
+// searchable waits until the search in memory has what the views have: an answer without it would leave out cases silently.
+func (s *Server) searchable(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if !s.Views.Search().Wait(ctx) {
+		return problem("search_not_ready")
+	}
+	return nil
 }
 
 // Tracked is what a tracking code shows: no personal data, no place, nobody's name.

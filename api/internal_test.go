@@ -17,6 +17,7 @@ import (
 	"gridcase/domain/dispute"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
+	"gridcase/domain/sealed"
 	"gridcase/domain/topic"
 )
 
@@ -158,12 +159,12 @@ func TestSealedFieldsAreClosedWhateverStandsBesideThem(t *testing.T) {
 
 func TestKeysThatArePersonalAreToldFromThoseThatAreNot(t *testing.T) {
 	for _, s := range []string{"13812345678", "+8613812345678", "138-1234-5678", "tel:19912345678", "0086 13812345678", "11010519491231002X", "11010519491231002x"} {
-		if !looksPersonal(s) {
+		if !sealed.LooksPersonal(s) {
 			t.Errorf("%q passes", s)
 		}
 	}
 	for _, s := range []string{"1f0c2d9e-6b1a-4c3d-9e8f-138123456789", "20250303-0001", "150105003001001", "12812345678", "110105194912310021", "1731829123456", "k"} {
-		if looksPersonal(s) {
+		if sealed.LooksPersonal(s) {
 			t.Errorf("%q is refused", s)
 		}
 	}

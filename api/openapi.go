@@ -20,7 +20,7 @@ func (s *Server) register(g *gin.Engine, keyed *gin.RouterGroup) {
 	get(s, "read-case", "/cases/{id}", "Read the whole file of a case, by its demand", "cases", s.readCase)
 	offer[confirmBody](s, huma.Operation{OperationID: "confirm", Method: http.MethodPost, Path: base + "/confirmations", Summary: "Confirm another person's command (rule M6)",
 		Tags: []string{"confirmations"}}, s.confirm)
-	for _, c := range []stream.Category{stream.Demand, stream.Order} {
+	for _, c := range []stream.Category{stream.Demand, stream.Order, stream.Dispute} {
 		offer[purposeBody](s, huma.Operation{OperationID: "open-" + string(c) + "-personal-data", Method: http.MethodPost, Path: base + "/" + string(c) + "s/{id}/personal-data",
 			Summary: "Open sealed fields for a purpose; the reading is recorded first", Tags: []string{string(c) + "s"}}, s.openPersonal(c))
 	}

@@ -145,6 +145,7 @@ var problems = map[string]meaning{
 	"overloaded":             row(503, "系统繁忙", "overloaded", "请按 Retry-After 等待后，以相同的 Idempotency-Key 重试。", "Wait as Retry-After says, then repeat with the same Idempotency-Key."),
 	"outcome-unknown":        row(503, "结果未知", "outcome unknown", "无法确定是否已办理；以相同的 Idempotency-Key 重试是安全的，不会重复。", "It can not be told whether it happened. Repeating with the same Idempotency-Key is safe and never doubles it."),
 	"read_only":              row(503, "暂停写入", "read only", "系统暂时不能写入，仍可查询。", "Nothing can be written at the moment; reading goes on."),
+	"search_not_ready":       row(503, "检索尚未就绪", "search not ready", "检索正在重建，请稍后重试；其他查询不受影响。", "The search is being built. Try again in a moment; other queries are not affected."),
 	"keys_away":              row(503, "密钥服务不可用", "key store away", "个人信息暂时不能录入或查看，请稍后重试。", "Personal data can be neither taken in nor shown at the moment. Try again later."),
 	"disk_full":              row(507, "存储空间已满", "disk full", "存储空间已满，未写入任何内容；请联系系统运维人员。", "The disk is full and nothing was written. Tell an operator."),
 }
@@ -159,7 +160,7 @@ func problem(code string, sentence ...rule.Phrase) *Problem {
 	if len(sentence) > 0 {
 		p.sentence = sentence[0]
 	}
-	if code == "overloaded" || code == "outcome-unknown" || code == "read_only" || code == "keys_away" || code == "disk_full" {
+	if code == "overloaded" || code == "outcome-unknown" || code == "read_only" || code == "keys_away" || code == "search_not_ready" || code == "disk_full" {
 		p.header = http.Header{"Retry-After": {"1"}}
 	}
 	return p

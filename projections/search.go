@@ -54,6 +54,9 @@ type Search struct {
 
 	queue sync.Mutex
 	dirty map[stream.ID]struct{}
+	asked uint64        // how often something became dirty
+	took  uint64        // of that, what has been taken in
+	moved chan struct{} // closed when took moves on, or the search becomes ready
 	wake  chan struct{}
 }
 
@@ -105,7 +108,7 @@ func (p *posting) all() []uint32 {
 func newSearch(r *Runner) *Search {
 	empty := func() pairs { return pairs{postings: map[pair]*posting{}, first: map[rune][]pair{}} }
 	return &Search{runner: r, done: make(chan struct{}), numbers: map[stream.ID]uint32{}, public: empty(), personal: empty(),
-		blinds: map[blind][]uint32{}, dirty: map[stream.ID]struct{}{}, wake: make(chan struct{}, 1)}
+		blinds: map[blind][]uint32{}, dirty: map[stream.ID]struct{}{}, wake: make(chan struct{}, 1), moved: make(chan struct{})}
 }
 
 func (x *pairs) add(n uint32, text string) {
@@ -437,6 +440,7 @@ func (s *Search) touch(ids []stream.ID) {
 	for _, id := range ids {
 		s.dirty[id] = struct{}{}
 	}
+	s.asked++
 	s.queue.Unlock()
 	select {
 	case s.wake <- struct{}{}:
@@ -456,6 +460,7 @@ func (s *Search) run(ctx context.Context) {
 	s.mu.Lock()
 	s.ready = true
 	s.mu.Unlock()
+	s.advance(0)
 	for {
 		select {
 		case <-s.wake:
@@ -465,7 +470,9 @@ func (s *Search) run(ctx context.Context) {
 		s.queue.Lock()
 		dirty := s.dirty
 		s.dirty = map[stream.ID]struct{}{}
+		goal := s.asked
 		s.queue.Unlock()
+		failed := false
 		var ids []stream.ID
 		for id := range dirty {
 			ids = append(ids, id)
@@ -476,11 +483,47 @@ func (s *Search) run(ctx context.Context) {
 					return
 				}
 				s.runner.config.Logger.Error("the search cannot read the views", "error", err)
+				failed = true
 				s.touch(some)
 				if !s.pause(ctx) {
 					return
 				}
 			}
+		}
+		if !failed {
+			s.advance(goal)
+		}
+	}
+}
+
+// advance says that what was asked up to goal has been taken in.
+func (s *Search) advance(goal uint64) {
+	s.queue.Lock()
+	defer s.queue.Unlock()
+	s.took = max(s.took, goal)
+	close(s.moved)
+	s.moved = make(chan struct{})
+}
+
+// Wait waits until the search has taken in what the views had when it was called; false if the context ends first, or the
+// runner is closed.
+func (s *Search) Wait(ctx context.Context) bool {
+	s.queue.Lock()
+	goal := s.asked
+	s.queue.Unlock()
+	for {
+		s.queue.Lock()
+		took, moved := s.took, s.moved
+		s.queue.Unlock()
+		if took >= goal && s.Ready() {
+			return true
+		}
+		select {
+		case <-moved:
+		case <-s.done:
+			return false
+		case <-ctx.Done():
+			return false
 		}
 	}
 }

@@ -202,13 +202,14 @@ func TestBadRowsAreListedAndTheRestIsImported(t *testing.T) {
 		"10,合成癸,标题,2019-01-02T03:04:05+08:00,控制\x01字符,0,0\r\n" +
 		"11,合成子,标题,2019-01-02T03:04:05+08:00,坏\xff字节,0,0\r\n" +
 		"12,合成丑,标题,2019-01-02T03:04:05+08:00," + strings.Repeat("长", 10_001) + ",0,0\r\n" +
+		"13812345678,合成卯,标题,2019-01-02T03:04:05+08:00,编号是手机号,0,0\r\n" +
 		"13,合成寅,标题,2019-01-02T03:04:05+08:00,\"没有结束的引号,0,0\r\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	data := filepath.Join(dir, "data")
 	out := must(t, "import", "--data", data, "--mapping", messagesMapping, file)
-	if !strings.HasPrefix(out, "imported 3 demands, 0 were there already, 10 rows rejected") {
+	if !strings.HasPrefix(out, "imported 3 demands, 0 were there already, 11 rows rejected") {
 		t.Errorf("said: %s", out)
 	}
 	listed, err := os.ReadFile(filepath.Join(data, "import-errors.csv"))
@@ -217,7 +218,7 @@ func TestBadRowsAreListedAndTheRestIsImported(t *testing.T) {
 	}
 	for _, want := range []string{"7,raised_at,", "8,body,the text is missing", "9,,\"5 fields", "10,message_id,the number stands in line 2",
 		"11,raised_at,the time lies in the future", "12,support,not a count", "13,body,holds a control character",
-		"14,body,not valid UTF-8", "15,body,\"10001 characters", "16,,\"broken row"} {
+		"14,body,not valid UTF-8", "15,body,\"10001 characters", "16,message_id,\"the number looks like a phone", "17,,\"broken row"} {
 		if !strings.Contains(string(listed), "\n"+want) {
 			t.Errorf("the list of rejected rows lacks a line beginning %q:\n%s", want, listed)
 		}

@@ -69,7 +69,9 @@ func TestWhatTheRulesAllow(t *testing.T) {
 			by(worker, change(spot, func(c *AnswerOnTheSpot) { c.Kind, c.Outcome = Errand, Resolved })),
 			AnsweredOnTheSpot{Kind: Errand, Outcome: Resolved, Summary: "已解释", Answer: spot.Answer, Waiver: "on_the_spot"}, PhaseAnswered},
 		{"D3: a dispute is settled with a signed agreement", []step{by(resident, change(raise, func(c *Raise) { c.Kind = Dispute }))},
-			by(clerk, change(spot, func(c *AnswerOnTheSpot) { c.Kind, c.Agreement = "", "ab12ab12ab12ab12ab12ab12ab12ab12ab12ab12ab12ab12ab12ab12ab12ab12" })),
+			by(clerk, change(spot, func(c *AnswerOnTheSpot) {
+				c.Kind, c.Agreement = "", "ab12ab12ab12ab12ab12ab12ab12ab12ab12ab12ab12ab12ab12ab12ab12ab12"
+			})),
 			AnsweredOnTheSpot{Kind: Dispute, Outcome: Explained, Summary: "已解释", Answer: spot.Answer, Agreement: "ab12ab12ab12ab12ab12ab12ab12ab12ab12ab12ab12ab12ab12ab12ab12ab12", Waiver: "on_the_spot"}, PhaseAnswered},
 
 		{"D4: two people decline, and say where to go instead", isRaised, by(clerk, wrong, secretary),

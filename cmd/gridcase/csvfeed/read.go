@@ -20,13 +20,17 @@ import (
 
 	"gridcase/domain/demand"
 	"gridcase/domain/orgs"
+	"gridcase/domain/sealed"
 )
 
 // Limits of what one demand may say, in characters; the API has the same.
 const (
-	maxTitle = 200
-	maxText  = 10_000
-	maxShort = 200
+	maxTitle   = 100
+	maxText    = 10_000
+	maxAccount = 64
+	maxName    = 50
+	maxPhone   = 32
+	maxAddress = 200
 )
 
 // Row is one demand of the older system.
@@ -186,11 +190,14 @@ func (t *table) row(fields []string, line int) (Row, *RowError) {
 		return n
 	}
 	c := t.Columns
-	row := Row{Line: line, ID: text(c.ID, 64), Account: text(c.Account, maxShort), Name: text(c.Name, maxShort),
-		Phone: text(c.Phone, maxShort), Title: text(c.Title, maxTitle), Text: text(c.Text, maxText),
-		Address: text(c.Address, maxShort), Supporters: count(c.Supporters), Opponents: count(c.Opponents)}
+	row := Row{Line: line, ID: text(c.ID, 64), Account: text(c.Account, maxAccount), Name: text(c.Name, maxName),
+		Phone: text(c.Phone, maxPhone), Title: text(c.Title, maxTitle), Text: text(c.Text, maxText),
+		Address: text(c.Address, maxAddress), Supporters: count(c.Supporters), Opponents: count(c.Opponents)}
 	if row.ID == "" {
 		fault(c.ID, "the number is missing")
+	}
+	if sealed.LooksPersonal(row.ID) {
+		fault(c.ID, "the number looks like a phone or identity number, and it would be kept readable")
 	}
 	if row.Text == "" {
 		fault(c.Text, "the text is missing")
