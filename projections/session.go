@@ -59,6 +59,13 @@ var (
 )
 
 // follow applies the log until the context or the session ends. It never returns nil.
+// While events come in by the dozen, a few more gather before they are written: a transaction for every handful would cost more
+// than the intake itself. Alone, an event is written at once.
+const (
+	busy = 8
+	pace = 20 * time.Millisecond
+)
+
 func (s *session) follow(ctx context.Context) error {
 	for {
 		err := s.pass(ctx)
@@ -181,11 +188,18 @@ func (s *session) pass(ctx context.Context) (err error) {
 			}
 		}
 		s.told(s.at.position)
-		if !p.live {
-			continue
+		if !p.live || s.serving && len(pieces) > 0 {
+			continue // more has come meanwhile
 		}
+		gathered := s.events
 		if err := s.commit(ctx, true); err != nil {
 			return err
+		}
+		if s.serving && gathered >= busy {
+			select {
+			case <-ctx.Done():
+			case <-time.After(pace):
+			}
 		}
 		if !s.serving {
 			return s.reached()
