@@ -120,8 +120,11 @@ func (e *Engine) claim(of daily, c *counter) <-chan struct{} {
 	if c.claiming != nil {
 		return c.claiming
 	}
-	if !c.claimed.IsZero() && time.Since(c.claimed) < time.Second {
+	switch since := time.Since(c.claimed); {
+	case !c.claimed.IsZero() && since < time.Second:
 		c.batch = min(2*c.batch, mostRuns)
+	case since > time.Minute:
+		c.batch = 1
 	}
 	ended := make(chan struct{})
 	c.claiming, c.claimed = ended, time.Now()

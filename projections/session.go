@@ -58,7 +58,6 @@ var (
 	errUnreadable = errors.New("unreadable event")
 )
 
-// follow applies the log until the context or the session ends. It never returns nil.
 // While events come in by the dozen, a few more gather before they are written: a transaction for every handful would cost more
 // than the intake itself. Alone, an event is written at once.
 const (
@@ -66,6 +65,7 @@ const (
 	pace = 20 * time.Millisecond
 )
 
+// follow applies the log until the context or the session ends. It never returns nil.
 func (s *session) follow(ctx context.Context) error {
 	for {
 		err := s.pass(ctx)

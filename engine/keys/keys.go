@@ -137,13 +137,11 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("key store: %w", err), db.Close())
 	}
 	var used int
-	if _, err := db.ExecContext(ctx, schema); err == nil {
+	if _, err = db.ExecContext(ctx, schema); err == nil {
 		err = db.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT 1 FROM keys LIMIT 1)").Scan(&used)
-		if err != nil {
-			return nil, errors.Join(fmt.Errorf("key store: %w", err), db.Close())
-		}
-	} else {
-		return nil, errors.Join(fmt.Errorf("key store: %w", err), db.Close())
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("key store: %w", err), lazy.Close(), db.Close())
 	}
 	s := &Store{dir: dir, db: db, lazy: lazy, pool: make(chan Key, poolSize), refill: make(chan struct{}, 1), done: make(chan struct{}),
 		held: map[slot]string{}, fresh: map[string]Key{}, stale: map[string]Key{}, turned: time.Now()}
@@ -158,7 +156,7 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 		err = s.fill(ctx, 512)
 	}
 	if err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, lazy.Close(), db.Close())
 	}
 	background, stop := context.WithCancel(context.Background())
 	s.stop = stop
