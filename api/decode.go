@@ -74,6 +74,7 @@ type member struct {
 var (
 	timeType        = reflect.TypeFor[time.Time]()
 	rawType         = reflect.TypeFor[json.RawMessage]()
+	publicType      = reflect.TypeFor[sealed.Public]()
 	unmarshalerType = reflect.TypeFor[encoding.TextUnmarshaler]()
 )
 
@@ -422,7 +423,7 @@ func (r *reader) text(s *shape, v reflect.Value) {
 	switch s.kind {
 	case instant:
 		t, err := time.Parse(time.RFC3339, str)
-		if err != nil || t.Year() < 1 {
+		if err != nil || t.Year() < 1900 {
 			r.fault("not_an_instant", "时间须为带时区的 RFC 3339 格式，如 2026-03-10T10:00:00+08:00", "must be a time with its offset, such as 2026-03-10T10:00:00+08:00")
 			return
 		}
@@ -439,6 +440,8 @@ func (r *reader) text(s *shape, v reflect.Value) {
 	}
 	v.SetString(str)
 	switch n := utf8.RuneCountInString(str); {
+	case s.underlying == publicType && sealed.LooksPersonal(str):
+		r.fault("personal_data", "公开内容不得含有手机号或身份证号", "is public and must not hold a phone or identity number")
 	case n > s.max:
 		r.fault("too_long", fmt.Sprintf("不得超过 %d 个字", s.max), fmt.Sprintf("has at most %d characters", s.max))
 	case n < s.min:

@@ -174,9 +174,13 @@ func (s *Server) raise(ctx context.Context, in *postInput[raiseBody]) (*answer[D
 	if b.Lat != nil {
 		c.Location = sealed.Clear(point{lat: *b.Lat, lon: *b.Long}.toWGS(b.CRS).String())
 	}
-	ref := b.External
-	if ref == "" {
-		ref = key
+	// A channel's number names the demand whoever enters it; a key is the own affair of whoever chose it.
+	actor, ref := of(ctx).actor, b.External
+	switch {
+	case ref == "":
+		ref = actor.ID + "/" + key
+	case actor.Role == orgs.Resident:
+		return nil, invalid(fault("body.external_ref", "not_allowed", "编号由渠道给出，居民不填写", "is given by the channel, not by a resident"))
 	}
 	id := stream.DemandFor(string(b.Channel), ref)
 	code := s.Engine.TrackingCode(id)

@@ -3,7 +3,6 @@ package api
 import (
 	"net/http"
 	"slices"
-	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -37,7 +36,7 @@ func (s *Server) health(g *gin.Engine) {
 
 // operates reports whether a request bears the key of somebody who may know what is wrong with the node.
 func (s *Server) operates(c *gin.Context) bool {
-	key, bearer := strings.CutPrefix(c.GetHeader("Authorization"), "Bearer ")
+	key, bearer := bearerOf(c)
 	if !bearer {
 		return false
 	}

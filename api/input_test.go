@@ -92,6 +92,7 @@ func TestBadInputGetsAProblemWithTheFieldAndWritesNothing(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		"/demands?limit=0": "422 invalid", "/demands?limit=201": "422 invalid", "/demands?limit=x": "422 invalid", "/demands?colour=red": "422 invalid",
+		"/demands?limit=1%": "400 malformed_request", "/demands?a;b=c": "400 malformed_request",
 		"/demands?after=AAAA": "400 bad_cursor", "/demands?phase=lost": "422 invalid", "/demands?due_after=2025-01-01": "422 invalid",
 		"/demands?number=150105-20250303-0001-X": "422 invalid", "/demands?topic=1": "422 invalid", "/events?after=x": "400 bad_position",
 		"/events?after=999999": "400 bad_position", "/events?limit=0": "422 invalid", "/events?colour=red": "422 invalid", "/demands/1": "404 not_found",
@@ -314,4 +315,30 @@ func TestARepeatGetsItsAnswerAfterTheCaseHasMovedOutOfReach(t *testing.T) {
 	if r := h.want(h.get(clerk, path), 200, ""); r.text("phase") != "withdrawn" {
 		t.Errorf("got %s", r.raw)
 	}
+}
+
+// Nobody can take a channel's number or another one's key, or keep a phone number where everyone reads.
+func TestNobodyTakesWhatIsAnothers(t *testing.T) {
+	h := open(t)
+	channel, resident := h.key(orgs.Channel, hotline), h.key(orgs.Resident, community)
+	body := `{"kind":"issue","channel":"hotline","text":"占号","grid":"` + string(grid) + `"`
+	r := h.want(h.post(resident, "/demands", body+`,"external_ref":"HL-1"}`), 422, "invalid")
+	if !strings.Contains(string(r.raw), "body.external_ref") {
+		t.Errorf("the field is not named: %s", r.raw)
+	}
+	h.want(h.post(channel, "/demands", body+`,"external_ref":"HL-1"}`), 201, "")
+	h.want(h.post(h.key(orgs.Clerk, community), "/demands", body+`,"external_ref":"HL-1"}`), 409, "wrong_state")
+	mine := h.want(h.post(channel, "/demands", body+"}", "Idempotency-Key", "weak-1"), 201, "")
+	theirs := h.want(h.post(resident, "/demands", body+"}", "Idempotency-Key", "weak-1"), 201, "")
+	if mine.text("id") == theirs.text("id") || mine.text("tracking") == theirs.text("tracking") {
+		t.Error("two people who chose the same key share a demand")
+	}
+	path := "/demands/" + mine.text("id")
+	accept := `{"kind":"issue","matter":"010101","urgency":"C","unit":"` + string(community) + `","summary":"请致电13812345678"}`
+	r = h.want(h.post(h.key(orgs.Clerk, community), path+"/accept", accept, "If-Match", `"0"`), 422, "invalid")
+	if !strings.Contains(string(r.raw), "personal_data") {
+		t.Errorf("the fault is not named: %s", r.raw)
+	}
+	old := `{"occurred_at":"0001-01-01T00:00:00Z","kind":"issue","matter":"010101","urgency":"C","unit":"` + string(community) + `","summary":"供热不足"}`
+	h.want(h.post(h.key(orgs.Clerk, community), path+"/accept", old, "If-Match", `"0"`), 422, "invalid")
 }

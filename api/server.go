@@ -213,15 +213,25 @@ func (s *Server) recover(c *gin.Context) {
 	c.Next()
 }
 
+// bearerOf returns the key that a request names. The scheme's case does not matter (RFC 9110).
+func bearerOf(c *gin.Context) (key string, named bool) {
+	scheme, key, named := strings.Cut(c.GetHeader("Authorization"), " ")
+	return key, named && strings.EqualFold(scheme, "Bearer")
+}
+
 // authenticate finds out who asks. The first use of a key is recorded in the log before anything is done for it.
 func (s *Server) authenticate(c *gin.Context) {
+	if _, err := url.ParseQuery(c.Request.URL.RawQuery); err != nil {
+		s.fail(c, problem("malformed_request", rule.Say("查询参数编码有误", "the query string is not well-formed")))
+		return
+	}
 	if slices.Contains(unkeyed, c.FullPath()) {
 		if s.limit(c, s.open, address(c.Request)) {
 			c.Next()
 		}
 		return
 	}
-	key, bearer := strings.CutPrefix(c.GetHeader("Authorization"), "Bearer ")
+	key, bearer := bearerOf(c)
 	err := access.ErrUnknown
 	var k access.Key
 	if bearer {

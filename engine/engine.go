@@ -94,6 +94,7 @@ type Engine struct {
 	units   orgs.Register
 	numbers numbers
 	access  access
+	origin  string
 	stop    context.CancelFunc
 	done    chan struct{}
 }
@@ -179,9 +180,15 @@ func (e *Engine) begin(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("read the log's first event: %w", err)
 		}
-		if ev.Type != (event.LogOpened{}).EventType() {
+		body, err := event.Decode(ev.Type, ev.Data)
+		if err != nil {
+			return err
+		}
+		opened, ours := body.(event.LogOpened)
+		if !ours {
 			return ErrForeignLog
 		}
+		e.origin = opened.Origin
 		return nil
 	}
 	end, err := e.Log.End(ctx)
@@ -198,6 +205,7 @@ func (e *Engine) begin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("make the service key: %w", err)
 	}
+	e.origin = e.Origin
 	_, err = e.record(ctx, name, "log-opened", eventlog.None, rule.Actor{ID: "log", Role: orgs.System},
 		event.LogOpened{Origin: e.Origin, Prefix: stream.Prefix, LeafVersion: 1, ServiceKey: public})
 	return err
@@ -209,6 +217,9 @@ func (e *Engine) Close() error {
 	<-e.done
 	return e.index.close()
 }
+
+// LogOrigin returns the name that the log was opened under.
+func (e *Engine) LogOrigin() string { return e.origin }
 
 // Units returns the organisation as the log has it now.
 func (e *Engine) Units() *orgs.Tree { return e.units.Tree() }
@@ -532,6 +543,9 @@ func (e *Engine) replay(ctx context.Context, r Request) (Receipt, error) {
 		state = event.Fold(r.Stream, state, entry.Body, entry.Meta.Stamp(entry.ID))
 		if !ours {
 			continue
+		}
+		if entry.Meta.Actor != r.Actor.ID {
+			return Receipt{}, ErrKeyReused // somebody else's key
 		}
 		if digest == "" {
 			digest = entry.Meta.Digest

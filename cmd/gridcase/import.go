@@ -43,6 +43,12 @@ func (c importCmd) Run(ctx context.Context, io streams) error {
 		return fmt.Errorf("open the file: %w", err)
 	}
 	defer file.Close()
+	if err := m.Check(file); err != nil {
+		return err
+	}
+	if _, err := file.Seek(0, 0); err != nil {
+		return fmt.Errorf("read the file again: %w", err)
+	}
 	h, err := openHouse(ctx, c.Data, io, houseOptions{})
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -61,7 +62,7 @@ func serve(ctx context.Context, s streams, w serving) (err error) {
 	}
 	defer func() { err = errors.Join(err, keys.Close()) }()
 	server, err := api.New(api.Config{Engine: h.engine, Views: h.views, Access: keys, Log: h.log, Keys: h.keys, Registry: registry,
-		Metrics: metrics, Logger: logger, Version: version(), Synthetic: w.synthetic, Now: w.options.now})
+		Metrics: metrics, Logger: logger, Version: version(), Synthetic: w.synthetic || strings.Contains(h.engine.LogOrigin(), "/demo/"), Now: w.options.now})
 	if err != nil {
 		return err
 	}

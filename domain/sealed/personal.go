@@ -10,9 +10,9 @@ import (
 // or an identity number whose date and check character fit. Such a word must not become part of a key, an id or a
 // number that is kept readable.
 func LooksPersonal(s string) bool {
-	plain := strings.NewReplacer(" ", "", "-", "", "+", "").Replace(s)
-	apart := func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsDigit(c) }
-	for _, w := range append(strings.FieldsFunc(s, apart), plain) {
+	joined := strings.NewReplacer(" ", "", "-", "", "+", "").Replace(s)
+	apart := func(c rune) bool { return c > unicode.MaxASCII || !unicode.IsLetter(c) && !unicode.IsDigit(c) }
+	for _, w := range append(strings.FieldsFunc(s, apart), strings.FieldsFunc(joined, apart)...) {
 		if mobile(w) || mobile(strings.TrimPrefix(w, "86")) || mobile(strings.TrimPrefix(w, "0086")) || identity(w) {
 			return true
 		}

@@ -149,7 +149,7 @@ func (n Name) ID() ID {
 }
 
 // DemandFor returns the id of the demand that arrives through channel under ref: the number the channel
-// itself gave it, or the idempotency key of the request.
+// itself gave it, or who sent it and the idempotency key, with a stroke between.
 func DemandFor(channel, ref string) ID { return Derive("demand", channel, ref) }
 
 // For returns the id of a topic, or of anything else that a person creates under an idempotency key.

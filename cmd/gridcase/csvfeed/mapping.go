@@ -104,7 +104,7 @@ func Load(path string) (*Mapping, error) {
 	}
 	m := Mapping{Encoding: "utf-8", Time: TimeRule{Zone: "Asia/Shanghai", Formats: []string{time.RFC3339}}, Kind: KindRules{Default: demand.Issue}}
 	if err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict(), yaml.DisallowUnknownField()).Decode(&m); err != nil {
-		return nil, fmt.Errorf("mapping %s: %s", path, yaml.FormatError(err, false, true))
+		return nil, fmt.Errorf("mapping %s: %s", path, yaml.FormatError(err, false, false))
 	}
 	if err := m.check(); err != nil {
 		return nil, fmt.Errorf("mapping %s: %w", path, err)

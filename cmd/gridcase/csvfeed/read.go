@@ -128,6 +128,18 @@ func (m *Mapping) Read(r io.Reader, units *orgs.Tree, now time.Time) iter.Seq2[R
 	}
 }
 
+// Check reads the header of a file and says whether it has the mapped columns.
+func (m *Mapping) Check(r io.Reader) error {
+	for _, err := range m.Read(r, nil, time.Time{}) {
+		var row *RowError
+		if err != nil && !errors.As(err, &row) {
+			return err
+		}
+		return nil
+	}
+	return nil
+}
+
 // table is the mapping applied to one header.
 type table struct {
 	*Mapping
@@ -217,7 +229,7 @@ func (t *table) row(fields []string, line int) (Row, *RowError) {
 // clean normalises a field: NFC, line breaks as \n, no blanks around it, without the guard of a spreadsheet export.
 func clean(s string) (v, reason string) {
 	if !utf8.ValidString(s) {
-		return "", "not valid UTF-8"
+		return "", "not valid UTF-8 (a GB18030 file? say so in the mapping)"
 	}
 	s = strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
 	if len(s) > 1 && s[0] == '\'' && strings.ContainsRune("=+-@", rune(s[1])) {
