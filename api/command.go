@@ -17,6 +17,7 @@ import (
 
 	"gridcase/domain/calendar"
 	"gridcase/domain/event"
+	"gridcase/domain/flow"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
 	"gridcase/domain/sealed"
@@ -140,6 +141,10 @@ func (p Post) idempotencyKey() (string, error) {
 	case k == "" || len(k) > 128 || strings.ContainsFunc(k, odd):
 		q := problem("key_missing")
 		q.Errors = []Fault{fault("header.Idempotency-Key", "malformed", "须为 1 至 128 个可见 ASCII 字符", "must be 1 to 128 visible ASCII characters")}
+		return "", q
+	case strings.HasPrefix(k, flow.Key) || strings.HasPrefix(k, rule.AlarmKey):
+		q := problem("key_missing")
+		q.Errors = []Fault{fault("header.Idempotency-Key", "reserved", "以 pm/ 或 deadline/ 开头的编号为系统保留", "keys that begin with pm/ or deadline/ are the program's own")}
 		return "", q
 	case sealed.LooksPersonal(k):
 		q := problem("personal_key")

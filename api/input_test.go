@@ -79,6 +79,8 @@ func TestBadInputGetsAProblemWithTheFieldAndWritesNothing(t *testing.T) {
 		{"a key of 129 characters", []string{"Idempotency-Key", strings.Repeat("k", 129)}, 400, "key_missing"},
 		{"a key that is a phone number", []string{"Idempotency-Key", "+86 138-1234-5678"}, 400, "key_missing"},
 		{"a key that is a phone number, joined", []string{"Idempotency-Key", "hotline:8613812345678"}, 422, "personal_key"},
+		{"a key of the process manager", []string{"Idempotency-Key", "pm/R12/x"}, 400, "key_missing"},
+		{"a key of the clock", []string{"Idempotency-Key", "deadline/handle/1/1/3/expiry"}, 400, "key_missing"},
 		{"a key that is an identity number", []string{"Idempotency-Key", `"11010519491231002X"`}, 422, "personal_key"},
 		{"another content type", []string{"Content-Type", "text/plain"}, 415, "unsupported_media_type"},
 		{"another charset", []string{"Content-Type", "application/json; charset=gbk"}, 415, "unsupported_media_type"},

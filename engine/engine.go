@@ -22,6 +22,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"gridcase/domain/calendar"
+	"gridcase/domain/escalation"
 	"gridcase/domain/event"
 	"gridcase/domain/flow"
 	"gridcase/domain/orgs"
@@ -62,16 +63,17 @@ const rounds = 8
 
 // Config is what an engine works with.
 type Config struct {
-	Log     eventlog.Log
-	Keys    *keys.Store
-	Index   string           // file of the engine's own index; made anew from the log if it is gone
-	Rules   calendar.Rules   // calendar and deadline policy in force
-	Now     func() time.Time // nil: time.Now
-	Origin  string           // gridcase.<city>/<deployment>/<incarnation>; used when the log is new
-	Program string           // version, for the metadata
-	Draw    func(order stream.ID, round int, kind string, at time.Time) (drawn bool, rate int)
-	Logger  *slog.Logger
-	Observe Observer // nil: nobody watches
+	Log        eventlog.Log
+	Keys       *keys.Store
+	Index      string             // file of the engine's own index; made anew from the log if it is gone
+	Rules      calendar.Rules     // calendar and deadline policy in force
+	Escalation *escalation.Policy // nil: the default
+	Now        func() time.Time   // nil: time.Now
+	Origin     string             // gridcase.<city>/<deployment>/<incarnation>; used when the log is new
+	Program    string             // version, for the metadata
+	Draw       func(order stream.ID, round int, kind string, at time.Time) (drawn bool, rate int)
+	Logger     *slog.Logger
+	Observe    Observer // nil: nobody watches
 
 	react func(event.Entry, flow.World) flow.Plan // nil: flow.React; a test takes a rule away to see that it is missed
 }
@@ -409,7 +411,7 @@ func (e *Engine) decide(ctx context.Context, r Request, f folded, fresh bool) (d
 	}
 	d := decision{after: f, recorded: now}
 	at := rule.At{Stamp: rule.Stamp{Actor: r.Actor, Second: r.Second, Occurred: occurred, Recorded: now},
-		Units: e.Units(), Clocks: e.Rules}
+		Units: e.Units(), Clocks: e.Rules, Escalation: e.Escalation}
 	var digest string
 	for _, c := range r.Commands {
 		facts, err := e.facts(ctx, needs(d.after.state, c), fresh)

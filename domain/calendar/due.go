@@ -13,18 +13,19 @@ import (
 // Of a due in working days that was never moved, the days after that of StartedAt up to that of Due, less
 // Skipped, are Amount days: anyone can check it with a wall calendar.
 type Due struct {
-	ID            string    `json:"id"` // "<clock>/<round>/<leg>/<n>", unique in its stream (I15)
-	Clock         Clock     `json:"clock"`
-	Kind          Kind      `json:"kind"`
-	Amount        int       `json:"amount"` // what the policy gave, in Kind; an extension leaves it alone
-	StartedAt     time.Time `json:"started_at"`
-	Due           time.Time `json:"due"`
-	OriginalDue   time.Time `json:"original_due"`          // as first computed, before pauses and extensions
-	Policy        string    `json:"policy"`                // the policy Due was computed with …
-	PolicyVersion int       `json:"policy_version"`        // … and its version
-	Calendar      string    `json:"calendar"`              // the calendar Due was computed with, or settled by: "cn-2026#1"
-	Provisional   bool      `json:"provisional,omitempty"` // a date it depends on may still be announced otherwise
-	Skipped       []Date    `json:"skipped,omitempty"`     // days off inside the count, weekends too; ascending
+	ID            string      `json:"id"` // "<clock>/<round>/<leg>/<n>", unique in its stream (I15)
+	Clock         Clock       `json:"clock"`
+	Kind          Kind        `json:"kind"`
+	Amount        int         `json:"amount"` // what the policy gave, in Kind; an extension leaves it alone
+	StartedAt     time.Time   `json:"started_at"`
+	Due           time.Time   `json:"due"`
+	OriginalDue   time.Time   `json:"original_due"`          // as first computed, before pauses and extensions
+	Policy        string      `json:"policy"`                // the policy Due was computed with …
+	PolicyVersion int         `json:"policy_version"`        // … and its version
+	Calendar      string      `json:"calendar"`              // the calendar Due was computed with, or settled by: "cn-2026#1"
+	Provisional   bool        `json:"provisional,omitempty"` // a date it depends on may still be announced otherwise
+	Skipped       []Date      `json:"skipped,omitempty"`     // days off inside the count, weekends too; ascending
+	WarnAt        []time.Time `json:"warn_at,omitempty"`     // when to warn that it comes near ([Rules.Warnings]); none in what was recorded before warnings were
 }
 
 var (
@@ -114,6 +115,7 @@ func (r Rules) move(d Due, n count) (Due, error) {
 	d.Policy, d.PolicyVersion, d.Calendar = r.Policy.Name, r.Policy.Version, r.Calendar.Version()
 	d.Provisional = d.Provisional || !n.settled
 	d.Skipped = n.skipped
+	d.WarnAt = r.Warnings(d)
 	return d, nil
 }
 
@@ -233,6 +235,9 @@ func (r Rules) Warnings(d Due) []time.Time {
 	}
 	for len(at) > 0 && !at[0].After(d.StartedAt) {
 		at = at[1:]
+	}
+	if len(at) == 0 {
+		return nil // as it is read back from the log
 	}
 	return at
 }

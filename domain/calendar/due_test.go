@@ -19,7 +19,7 @@ func TestARecordedDue(t *testing.T) {
 	roundTrip(t, d, `{"id":"rework/2/1/1","clock":"rework","kind":"working_days","amount":15,`+
 		`"started_at":"2026-12-21T02:00:00Z","due":"2027-01-11T15:59:59Z","original_due":"2027-01-11T15:59:59Z",`+
 		`"policy":"deadline","policy_version":1,"calendar":"cn-2026#1","provisional":true,`+
-		`"skipped":["2026-12-26","2026-12-27","2027-01-02","2027-01-03","2027-01-09","2027-01-10"]}`)
+		`"skipped":["2026-12-26","2026-12-27","2027-01-02","2027-01-03","2027-01-09","2027-01-10"],"warn_at":["2027-01-08T09:30:00Z"]}`)
 
 	d, err = r.Start("handle/1/1/1", calendar.Handle, "issue", "A", local(t, "2026-03-03 10:00"))
 	if err != nil {
@@ -27,7 +27,7 @@ func TestARecordedDue(t *testing.T) {
 	}
 	roundTrip(t, d, `{"id":"handle/1/1/1","clock":"handle","kind":"natural_hours","amount":2,`+
 		`"started_at":"2026-03-03T02:00:00Z","due":"2026-03-03T04:00:00Z","original_due":"2026-03-03T04:00:00Z",`+
-		`"policy":"deadline","policy_version":1,"calendar":"cn-2026#1"}`)
+		`"policy":"deadline","policy_version":1,"calendar":"cn-2026#1","warn_at":["2026-03-03T03:30:00Z"]}`)
 
 	d, err = r.Until("topic_review/1/1/1", calendar.TopicReview, local(t, "2026-03-03 10:00"), date(t, "2026-03-05"))
 	if err != nil {
@@ -35,7 +35,7 @@ func TestARecordedDue(t *testing.T) {
 	}
 	roundTrip(t, d, `{"id":"topic_review/1/1/1","clock":"topic_review","kind":"date","amount":2,`+
 		`"started_at":"2026-03-03T02:00:00Z","due":"2026-03-05T15:59:59Z","original_due":"2026-03-05T15:59:59Z",`+
-		`"policy":"deadline","policy_version":1,"calendar":"cn-2026#1"}`)
+		`"policy":"deadline","policy_version":1,"calendar":"cn-2026#1","warn_at":["2026-03-03T09:30:00Z","2026-03-04T09:30:00Z"]}`)
 }
 
 func TestNaturalDays(t *testing.T) {

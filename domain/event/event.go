@@ -175,6 +175,9 @@ var catalogue = func() map[string]func([]byte) (Body, error) {
 	entry[order.SupervisionAnswered](m)
 	entry[order.DeadlineRecomputed](m)
 	entry[order.ProblemFlagged](m)
+	entry[order.WarningRaised](m)
+	entry[order.ClockExpired](m)
+	entry[order.Escalated](m)
 
 	entry[dispute.Opened](m)
 	entry[dispute.MediationAccepted](m)

@@ -367,6 +367,9 @@ func (w *referenceWriter) comment(t reflect.Type, field string) string {
 	if !ok {
 		w.t.Fatalf("%s is not declared where it should be", t)
 	}
+	if shared, ok := spec.Type.(*ast.SelectorExpr); ok { // a shape that machines share under names of their own
+		spec = w.source("gridcase/domain/" + shared.X.(*ast.Ident).Name).types[shared.Sel.Name]
+	}
 	for _, f := range spec.Type.(*ast.StructType).Fields.List {
 		for _, n := range f.Names {
 			if n.Name == field {

@@ -14,6 +14,14 @@ import (
 // [dispute.State], [orgs.UnitState] or [orgs.GridsState]; nil for streams that are not folded, and before the first event.
 type State any
 
+// Alarms lists what the clock does next on a stream in this state, nothing for states without clocks.
+func Alarms(s State) []rule.Alarm {
+	if a, timed := s.(interface{ Alarms() []rule.Alarm }); timed {
+		return a.Alarms()
+	}
+	return nil
+}
+
 // Fold returns the state of a stream after one more event. It never changes the state it was given.
 func Fold(n stream.Name, s State, b Body, st rule.Stamp) State {
 	switch n.Category() {

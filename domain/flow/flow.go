@@ -26,8 +26,11 @@ type Send struct {
 	Commands []any
 }
 
+// Key begins the key of every consequence; no caller of the API may use one that begins so.
+const Key = "pm/"
+
 // Key is the idempotency key under which the send is made for its causing event.
-func (s Send) Key(cause stream.ID) string { return "pm/" + s.Rule + "/" + cause.String() }
+func (s Send) Key(cause stream.ID) string { return Key + s.Rule + "/" + cause.String() }
 
 // Plan is everything that follows from one event, in order. If no dispatch in it gets through — the gate blocks
 // it, or a unit was closed meanwhile — Undispatched is done, and of Sends only what does not depend on an order
@@ -480,7 +483,8 @@ func (r *reaction) order() {
 	case order.DemandAttached:
 		r.noteAll([]stream.ID{b.Demand}, string(o.Phase), o.Lead, "", stream.ID{})
 	case order.DemandDetached, order.CoUnitReported, order.CoUnitReleased, order.ExtensionRequested, order.ExtensionRefused,
-		order.Reassigned, order.SupervisionIssued, order.SupervisionAnswered, order.DeadlineRecomputed, order.ProblemFlagged:
+		order.Reassigned, order.SupervisionIssued, order.SupervisionAnswered, order.DeadlineRecomputed, order.ProblemFlagged,
+		order.WarningRaised, order.ClockExpired:
 	case order.Reported:
 		r.noteAll(o.Demands, string(o.Phase), o.Lead, b.Summary, stream.ID{})
 	default:

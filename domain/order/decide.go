@@ -168,6 +168,22 @@ func (IssueSupervision) Name() string  { return "issue-supervision" }
 func (AnswerSupervision) Name() string { return "answer-supervision" }
 func (RecomputeDeadline) Name() string { return "recompute-deadline" }
 
+// The clock's own commands. Each decides nothing when its time has passed over: the step was taken, or it fired before.
+type (
+	RaiseWarning struct{ ID string } // of the due instant
+	ExpireClock  struct{ ID string }
+	Escalate     struct{ ID string } // rule E2
+)
+
+// Name implements [Command].
+func (RaiseWarning) Name() string { return "raise-warning" }
+
+// Name implements [Command].
+func (ExpireClock) Name() string { return "expire-clock" }
+
+// Name implements [Command].
+func (Escalate) Name() string { return "escalate" }
+
 // Outcomes lists what can come of the work, as a demand is answered: 已解决, 部分解决, 解释说明, 未采纳, 暂无条件.
 func Outcomes() []string {
 	return []string{"resolved", "partly", "explained", "not_adopted", "infeasible"}
@@ -208,7 +224,7 @@ func Needs(s State, c Command) rule.Refs {
 	return rule.Refs{}
 }
 
-// Decide returns what a command makes happen: one event; two if it makes a problem order (rule E3); none if
+// Decide returns what a command makes happen: one event, and what comes with it ([State.follows]); none if
 // the same person says at the same moment what was said last, or if what is asked for is so already.
 // The error is a [*rule.Refusal], or comes from the calendar.
 func Decide(s State, c Command, at rule.At) ([]Event, error) {
@@ -222,10 +238,22 @@ func Decide(s State, c Command, at rule.At) ([]Event, error) {
 	if e == nil || err != nil {
 		return nil, err
 	}
-	if cause := Evolve(s, e, at.Stamp).problem(); cause != "" && !s.Problem {
-		return []Event{e, ProblemFlagged{Cause: cause}}, nil
+	return append([]Event{e}, s.follows(e, at)...), nil
+}
+
+// follows returns what comes with an event in the same append: the order becomes a problem order (rule E3), or rises.
+func (s State) follows(e Event, at rule.At) []Event {
+	var also []Event
+	after := Evolve(s, e, at.Stamp)
+	if cause := after.problem(); cause != "" && !s.Problem {
+		also = append(also, ProblemFlagged{Cause: cause})
 	}
-	return []Event{e}, nil
+	if x, expired := e.(ClockExpired); expired {
+		if up := after.expired(x, at); up != nil {
+			also = append(also, Escalated(*up))
+		}
+	}
+	return also
 }
 
 // answer asks the table, then the guards.

@@ -11,6 +11,7 @@ import (
 
 	"gridcase/domain/calendar"
 	"gridcase/domain/orgs"
+	"gridcase/domain/rule"
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
 )
@@ -245,6 +246,15 @@ type ProblemFlagged struct {
 	Cause string `json:"cause"` // rework, returns
 }
 
+// WarningRaised records that a due instant of the order comes near.
+type WarningRaised rule.Warning
+
+// ClockExpired records that a due instant passed with the step still owed.
+type ClockExpired rule.Expiry
+
+// Escalated records that the order has the attention of a higher level (升级, rules E1–E4 and E8). Lead unit and clocks stay.
+type Escalated rule.Escalation
+
 // The stored names. They never change; a changed meaning is a new version.
 func (Dispatched) EventType() string          { return "order-dispatched/1" }
 func (Signed) EventType() string              { return "order-signed/1" }
@@ -275,3 +285,6 @@ func (SupervisionIssued) EventType() string   { return "supervision-issued/1" }
 func (SupervisionAnswered) EventType() string { return "supervision-answered/1" }
 func (DeadlineRecomputed) EventType() string  { return "deadline-recomputed/1" }
 func (ProblemFlagged) EventType() string      { return "problem-order-flagged/1" }
+func (WarningRaised) EventType() string       { return "order-warning-raised/1" }
+func (ClockExpired) EventType() string        { return "order-clock-expired/1" }
+func (Escalated) EventType() string           { return "order-escalated/1" }

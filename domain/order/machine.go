@@ -101,6 +101,9 @@ var Machine = rule.Machine[Phase]{
 		{Command: "reassign", Event: "order-reassigned", In: live, Actors: []orgs.Role{orgs.UnitHead, orgs.System}},
 		{Command: "issue-supervision", Event: "supervision-issued", In: live, Actors: []orgs.Role{orgs.Supervisor, orgs.StreetLeader, orgs.Arbiter}},
 		{Command: "answer-supervision", Event: "supervision-answered", In: supervised, Actors: lead},
+		{Command: "raise-warning", Event: "order-warning-raised", In: supervised, Actors: []orgs.Role{orgs.System}},
+		{Command: "expire-clock", Event: "order-clock-expired", In: supervised, Actors: []orgs.Role{orgs.System}},
+		{Command: "escalate", Event: "order-escalated", In: live, Actors: []orgs.Role{orgs.System}},
 		{Command: "recompute-deadline", Event: "deadline-recomputed", In: live, Actors: []orgs.Role{orgs.Arbiter}},
 	},
 }

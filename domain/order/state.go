@@ -55,7 +55,9 @@ type State struct {
 	Since        time.Time // when the present state was entered
 
 	Running   rule.Clocks
-	Frozen    calendar.Due // the handling clock while it stands still; no ID = it does not
+	Fired     rule.Firings   // what the clocks did
+	Attention rule.Attention // how high it has risen
+	Frozen    calendar.Due   // the handling clock while it stands still; no ID = it does not
 	FrozenAt  time.Time
 	Restarted time.Time // when the running handling clock last began again; zero = it never stood still
 	Dues      int       // due instants ever recorded on this stream
@@ -146,7 +148,7 @@ func (s State) Leg() Leg {
 
 // Evolve returns the state after an event. It accepts any event in any state: what is in the log has happened.
 func Evolve(s State, e Event, st rule.Stamp) State {
-	if _, companion := e.(ProblemFlagged); !companion { // it comes with the event that is the answer to the command
+	if !companion(e) {
 		before := s
 		before.before = nil
 		s.last, s.lastStamp, s.before = e, st, &before
@@ -268,8 +270,24 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 		s.recomputed(e)
 	case ProblemFlagged:
 		s.Problem = true
+	case WarningRaised:
+		s.Fired = s.Fired.Warned(rule.Warning(e))
+	case ClockExpired:
+		s.Fired = s.Fired.Expired(rule.Expiry(e))
+	case Escalated:
+		s.Fired = s.Fired.Stepped(rule.Escalation(e))
+		s.Attention = s.Attention.Risen(rule.Escalation(e), st)
 	}
 	return s
+}
+
+// companion reports whether an event comes with the one that is the answer to a command, and is not one itself.
+func companion(e Event) bool {
+	switch e.(type) {
+	case ProblemFlagged, Escalated:
+		return true
+	}
+	return false
 }
 
 func (s *State) enter(p Phase, st rule.Stamp) { s.Phase, s.Since = p, st.Recorded }
@@ -333,6 +351,7 @@ func (s *State) thaw() { s.Frozen, s.FrozenAt = calendar.Due{}, time.Time{} }
 
 // restart runs the handling clock again.
 func (s *State) restart(d calendar.Due, st rule.Stamp) {
+	s.Fired = s.Fired.Delayed(d.ID, st.Recorded.Sub(s.FrozenAt)) // what stood still is not held against it
 	s.thaw()
 	s.start(d)
 	s.Restarted = st.Recorded

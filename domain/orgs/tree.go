@@ -154,6 +154,20 @@ func (t *Tree) Level(c UnitCode) Level {
 	return 0
 }
 
+// AtLevel returns the open unit at or above c that governs at the level: a grid, community, street, district or city;
+// where a district leaves the level out, the next one up. It is "" if nothing above c is that high.
+func (t *Tree) AtLevel(c UnitCode, level Level) UnitCode {
+	for n := range t.upward(c) {
+		switch n.unit.Kind {
+		case Grid, Community, Street, District, City:
+			if n.unit.Level >= level {
+				return n.unit.Code
+			}
+		}
+	}
+	return ""
+}
+
 // All yields every unit in code order, closed ones included and grids left out. It sorts once per loop.
 func (t *Tree) All() iter.Seq[Unit] {
 	return func(yield func(Unit) bool) {

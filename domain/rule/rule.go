@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"gridcase/domain/calendar"
+	"gridcase/domain/escalation"
 	"gridcase/domain/orgs"
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
@@ -39,10 +40,11 @@ type Stamp struct {
 // The domain reads no clock and no store; everything it may know is here or in the command.
 type At struct {
 	Stamp
-	Facts  Facts
-	Units  *orgs.Tree
-	Clocks calendar.Rules
-	Gate   Gate // nil: no list is in force, everything passes
+	Facts      Facts
+	Units      *orgs.Tree
+	Clocks     calendar.Rules
+	Gate       Gate               // nil: no list is in force, everything passes
+	Escalation *escalation.Policy // nil: the default
 }
 
 // Gate answers whether a matter may be loaded on a community, grid or street (rule I7). Block is nil if it may.

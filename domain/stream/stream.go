@@ -98,17 +98,22 @@ type Category string
 
 // The categories. A satellite issue adds its own; none is ever renamed.
 const (
-	Demand  Category = "demand"
-	Topic   Category = "topic"
-	Order   Category = "order"
-	Dispute Category = "dispute"
-	Unit    Category = "unit"
-	Grids   Category = "grids"
-	Actor   Category = "actor"
-	Access  Category = "access"
-	Number  Category = "numbers"
-	Policy  Category = "policy"
-	Log     Category = "integrity"
+	Demand    Category = "demand"
+	Topic     Category = "topic"
+	Order     Category = "order"
+	Dispute   Category = "dispute"
+	Whistle   Category = "whistle"
+	Admission Category = "admission"
+	Duties    Category = "duties"   // gridcase.duties-<publishing unit code>
+	Gate      Category = "gate"     // gridcase.gate-<target unit code>
+	Calendar  Category = "calendar" // gridcase.calendar-cn
+	Unit      Category = "unit"
+	Grids     Category = "grids"
+	Actor     Category = "actor"
+	Access    Category = "access"
+	Number    Category = "numbers"
+	Policy    Category = "policy"
+	Log       Category = "integrity"
 )
 
 // Name is the name of a stream: "gridcase.demand-<uuid>", "gridcase.unit-<code>".
