@@ -140,7 +140,7 @@ func anyCommand(t *rapid.T, name string, s State) Command {
 	switch name {
 	case "raise":
 		return change(raise, func(c *Raise) {
-			c.Kind, c.Grid, c.Unit, c.Anonymous, c.NoCallback = kind, place.grid, place.unit, yes, yes
+			c.Kind, c.Grid, c.Unit, c.NoCallback, c.Anonymous = kind, place.grid, place.unit, yes, yes && rapid.Bool().Draw(t, "anonymous")
 			c.Channel = rapid.SampledFrom(Channels()).Draw(t, "channel")
 			if c.Channel == "patrol" {
 				c.Reporter = Reporter{}
