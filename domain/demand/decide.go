@@ -18,6 +18,7 @@ import (
 type Command interface {
 	// Name is the command's word in the table and in the path of the API.
 	Name() string
+	// decide returns nil and no error if there is nothing left for the clock to do.
 	decide(State, rule.At) (Event, error)
 }
 
@@ -145,6 +146,12 @@ type (
 	}
 )
 
+// The clock's own commands. Each decides nothing when its time has passed over: the step was taken, or it fired before.
+type (
+	RaiseWarning struct{ ID string } // of the due instant
+	ExpireClock  struct{ ID string }
+)
+
 // The names of the commands.
 func (Raise) Name() string                 { return "raise" }
 func (Accept) Name() string                { return "accept" }
@@ -175,6 +182,8 @@ func (Urge) Name() string                  { return "urge" }
 func (RecordCallbackAttempt) Name() string { return "record-callback-attempt" }
 func (Rerate) Name() string                { return "rerate" }
 func (NoteProgress) Name() string          { return "note-progress" }
+func (RaiseWarning) Name() string          { return "raise-warning" }
+func (ExpireClock) Name() string           { return "expire-clock" }
 
 // Needs names the other streams that a command must know.
 func Needs(s State, c Command) rule.Refs {
@@ -195,8 +204,8 @@ func Needs(s State, c Command) rule.Refs {
 	return rule.Refs{}
 }
 
-// Decide returns what a command makes happen: one event, or none if it says again what was said last.
-// The error is a [*rule.Refusal], or comes from the calendar.
+// Decide returns what a command makes happen: one event, and the escalation that comes with it ([State.follows]); none
+// if it says again what was said last, or if nothing is left for the clock to do. The error is a [*rule.Refusal], or comes from the calendar.
 func Decide(s State, c Command, at rule.At) ([]Event, error) {
 	if r := rule.NotFuture(at); r != nil {
 		return nil, Machine.Explain(s.Phase, r)
@@ -214,7 +223,10 @@ func Decide(s State, c Command, at rule.At) ([]Event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s demand %s: %w", c.Name(), s.ID, err)
 	}
-	return []Event{e}, nil
+	if e == nil {
+		return nil, nil
+	}
+	return append([]Event{e}, s.follows(e, at)...), nil
 }
 
 // repeats reports whether the same person says at the same moment what the stream says last. It is asked of
@@ -404,7 +416,8 @@ func (c AnswerOnTheSpot) decide(s State, at rule.At) (Event, error) {
 	}
 	due, err := s.due(at, calendar.Callback, at.Recorded)
 	return AnsweredOnTheSpot{Kind: s.Kind, Outcome: c.Outcome, Matter: c.Matter, Summary: c.Summary, Answer: c.Answer,
-		Agreement: c.Agreement, Waiver: "on_the_spot", Callback: due}, err
+		Agreement: c.Agreement, Waiver: "on_the_spot", Callback: due,
+		ReachBy: at.Clocks.Closes(calendar.CallbackAttempts, at.Recorded)}, err
 }
 
 // D4.
@@ -601,7 +614,8 @@ func (c Answer) decide(s State, at rule.At) (Event, error) {
 		return nil, needs("D12", "请注明答复出处", "name the event that holds the text of the answer")
 	}
 	due, err := s.due(at, calendar.Callback, at.Recorded)
-	return Answered{Outcome: c.Outcome, Summary: c.Summary, ReviewOn: c.ReviewOn, From: c.From, Callback: due}, err
+	return Answered{Outcome: c.Outcome, Summary: c.Summary, ReviewOn: c.ReviewOn, From: c.From, Callback: due,
+		ReachBy: at.Clocks.Closes(calendar.CallbackAttempts, at.Recorded)}, err
 }
 
 // D13.
@@ -681,12 +695,13 @@ func (s State) caller(at rule.At, id string) *rule.Refusal {
 	return rule.Independent(at, bodies, id)
 }
 
-// D18. As many calls that reached nobody as the policy says are enough: three.
+// D18. As many calls that reached nobody as the policy says are enough: three. The clock waits for its time ([State.waiver]).
 func (c WaiveCallback) decide(s State, at rule.At) (Event, error) {
-	if at.Actor.Role != orgs.System {
-		if err := firm(s.caller(at, "D18")); err != nil {
-			return nil, err
-		}
+	if at.Actor.Role == orgs.System {
+		return c.timely(s, at)
+	}
+	if err := firm(s.caller(at, "D18")); err != nil {
+		return nil, err
 	}
 	enough := at.Clocks.Policy.Attempts
 	switch {
@@ -842,7 +857,7 @@ func (c Urge) decide(s State, at rule.At) (Event, error) {
 }
 
 func (c RecordCallbackAttempt) decide(s State, at rule.At) (Event, error) {
-	return CallbackAttempted(c), firm(s.caller(at, "D18"))
+	return CallbackAttempted{Means: c.Means, Enough: s.Attempts+1 >= at.Clocks.Policy.Attempts}, firm(s.caller(at, "D18"))
 }
 
 func (c Rerate) decide(s State, at rule.At) (Event, error) {

@@ -10,6 +10,7 @@ import (
 
 	"gridcase/domain/calendar"
 	"gridcase/domain/orgs"
+	"gridcase/domain/rule"
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
 )
@@ -162,6 +163,7 @@ type AnsweredOnTheSpot struct {
 	Agreement string        `json:"agreement,omitempty"` // SHA-256 of the signed agreement: disputes only
 	Waiver    string        `json:"waiver"`              // always "on_the_spot"
 	Callback  calendar.Due  `json:"callback"`
+	ReachBy   time.Time     `json:"reach_by,omitzero"` // the last instant at which the resident is called (rule D18); zero in what was recorded before the clock waived
 }
 
 // Declined records that the demand is not taken on (不予受理), why, and where to go instead.
@@ -234,6 +236,7 @@ type Answered struct {
 	ReviewOn calendar.Date `json:"review_on,omitzero"`
 	From     Source        `json:"from"` // the report, rejection, deferral or agreement that is the answer
 	Callback calendar.Due  `json:"callback"`
+	ReachBy  time.Time     `json:"reach_by,omitzero"` // the last instant at which the resident is called (rule D18); zero in what was recorded before the clock waived
 }
 
 // ReturnedToTopic records that the demand's topic goes back to deliberation (退回议题).
@@ -279,12 +282,13 @@ type CallbackRecorded struct {
 
 // CallbackAttempted records a call that reached nobody.
 type CallbackAttempted struct {
-	Means string `json:"means"` // phone, sms, visit, wechat
+	Means  string `json:"means"`            // phone, sms, visit, wechat
+	Enough bool   `json:"enough,omitempty"` // with it as many reached nobody as the policy asks for (rule D18)
 }
 
 // CallbackWaived records that nobody calls back, and why (免回访).
 type CallbackWaived struct {
-	Cause    string    `json:"cause"` // anonymous, do_not_call, unreached
+	Cause    string    `json:"cause"` // anonymous, do_not_call, unreached; not_called: the time for it is over and nobody ever tried
 	ReopenBy time.Time `json:"reopen_by"`
 }
 
@@ -377,6 +381,15 @@ type ProgressNoted struct {
 	TopicNews *calendar.Due `json:"topic_news,omitempty"` // restarted by news about the governing topic
 }
 
+// WarningRaised records that a due instant of the demand comes near.
+type WarningRaised rule.Warning
+
+// ClockExpired records that a due instant passed with the step still owed.
+type ClockExpired rule.Expiry
+
+// Escalated records that the demand has the attention of a higher level (升级, rules E5–E7). Who holds it, and its clocks, stay.
+type Escalated rule.Escalation
+
 // The stored names. They never change; a changed meaning is a new version.
 func (Raised) EventType() string            { return "demand-raised/1" }
 func (Accepted) EventType() string          { return "demand-accepted/1" }
@@ -407,3 +420,6 @@ func (Related) EventType() string           { return "demand-related/1" }
 func (UrgingReceived) EventType() string    { return "urging-received/1" }
 func (Rerated) EventType() string           { return "satisfaction-rerated/1" }
 func (ProgressNoted) EventType() string     { return "demand-progress-noted/1" }
+func (WarningRaised) EventType() string     { return "demand-warning-raised/1" }
+func (ClockExpired) EventType() string      { return "demand-clock-expired/1" }
+func (Escalated) EventType() string         { return "demand-escalated/1" }

@@ -116,5 +116,7 @@ var Machine = rule.Machine[Phase]{
 		{Command: "record-callback-attempt", Event: "callback-attempted", In: []Phase{PhaseAnswered}, Actors: []orgs.Role{orgs.CallbackAgent}},
 		{Command: "rerate", Event: "satisfaction-rerated", In: []Phase{PhaseClosed}, Actors: []orgs.Role{orgs.Resident, orgs.CallbackAgent, orgs.Channel}},
 		{Command: "note-progress", Event: "demand-progress-noted", In: noted, Actors: []orgs.Role{orgs.System}},
+		{Command: "raise-warning", Event: "demand-warning-raised", In: open, Actors: []orgs.Role{orgs.System}},
+		{Command: "expire-clock", Event: "demand-clock-expired", In: open, Actors: []orgs.Role{orgs.System}},
 	},
 }

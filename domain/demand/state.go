@@ -41,15 +41,21 @@ type State struct {
 	Waiver  string        // why the topic stage was waived: a fast-track reason or on_the_spot; "" if it was not
 	Handler orgs.UnitCode // who answered on the spot
 
-	Outcome    Outcome
-	Answer     Source // where the text of the answer is
-	Grade      Grade
-	Settled    bool // the resident says so
-	Attempts   int  // calls that reached nobody, since the last answer
-	Supporters int
-	Opponents  int
-	supported  []string // actors who did
-	Urgings    int
+	Outcome     Outcome
+	Answer      Source // where the text of the answer is
+	Grade       Grade
+	Settled     bool         // the resident says so
+	Attempts    int          // calls that reached nobody, since the last answer
+	Callback    calendar.Due // of the last answer; it runs until the first call
+	ReachBy     time.Time    // the last instant at which the resident is called after the last answer; zero: nothing ends it
+	EnoughAt    time.Time    // when Attempts were enough; zero: they are not
+	Unsatisfied int          // callbacks with grade 2 or less, of all answers
+	Supporters  int
+	Opponents   int
+	supported   []string // actors who did
+	Urgings     int
+	urged       []time.Time // when, recorded: those of this round, while they may still lift it (rule E6)
+	Pressed     int         // the last round in which urging lifted it
 
 	Appealed  bool // an appeal was filed and is not decided
 	Dismissed bool // the appeal against the decline was rejected: it stands
@@ -66,10 +72,12 @@ type State struct {
 	ClosedAt   time.Time
 	Since      time.Time // when the present state was entered
 
-	Running rule.Clocks
-	Dues    int // clocks ever started on this stream
+	Running   rule.Clocks
+	Fired     rule.Firings   // what the clocks did
+	Attention rule.Attention // how high it has risen; kept when it is reopened
+	Dues      int            // clocks ever started on this stream
 
-	last      Event // the last event, who said it when, and the state it met: a repeat decides nothing
+	last      Event // the last event that is not the clock's, who said it when, and the state it met: a repeat decides nothing
 	lastStamp rule.Stamp
 	before    *State // with no state before it; never written to
 }
@@ -84,7 +92,9 @@ func (s State) Fact() rule.DemandFact {
 func Evolve(s State, e Event, st rule.Stamp) State {
 	before := s
 	before.before = nil
-	s.last, s.lastStamp, s.before = e, st, &before
+	if !byClock(e) {
+		s.last, s.lastStamp, s.before = e, st, &before
+	}
 	switch e := e.(type) {
 	case Raised:
 		s.Phase, s.Round = PhaseRaised, 1
@@ -106,9 +116,9 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 			s.Matter = e.Matter
 		}
 		s.Answer = Source{Stream: stream.Of(stream.Demand, s.ID), Event: st.Event, Type: e.EventType()}
-		s.AcceptedAt, s.AnsweredAt, s.Attempts = st.Recorded, st.Recorded, 0
+		s.AcceptedAt = st.Recorded
 		s.stop(calendar.Accept)
-		s.start(e.Callback)
+		s.answered(e.Callback, e.ReachBy, st)
 	case Declined:
 		s.Phase, s.AppealBy, s.Dismissed = PhaseDeclined, e.AppealBy, false
 		s.ClosedAt, s.Running = st.Recorded, nil
@@ -150,9 +160,8 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 		s.start(e.Promise)
 	case Answered:
 		s.Phase, s.Outcome, s.Answer = PhaseAnswered, e.Outcome, e.From
-		s.AnsweredAt, s.Attempts = st.Recorded, 0
 		s.stop(calendar.TopicNews, calendar.Promise)
-		s.start(e.Callback)
+		s.answered(e.Callback, e.ReachBy, st)
 	case ReturnedToTopic:
 		s.Phase = PhaseInTopic
 		s.detachAll()
@@ -165,6 +174,9 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 		s.start(e.Triage)
 	case CallbackRecorded:
 		s.Grade, s.Settled = e.Grade, e.Resolved
+		if e.Grade <= 2 {
+			s.Unsatisfied++
+		}
 		s.stop(calendar.Callback)
 		for _, d := range []*calendar.Due{e.Promise, e.Triage} {
 			if d != nil {
@@ -182,12 +194,17 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 		}
 	case CallbackAttempted:
 		s.Attempts++
+		if e.Enough && s.EnoughAt.IsZero() {
+			s.EnoughAt = st.Recorded
+		}
+		s.stop(calendar.Callback)
 	case CallbackWaived:
 		s.Phase, s.ClosedAt, s.ReopenBy = PhaseClosed, st.Recorded, e.ReopenBy
 		s.stop(calendar.Callback)
 	case Reopened:
 		s.Phase, s.Round, s.Topic, s.Waiver = PhaseAccepted, e.Round, stream.ID{}, ""
 		s.ClosedAt, s.ReopenBy, s.RerateBy = time.Time{}, time.Time{}, time.Time{} // of the round that ended
+		s.urged = nil
 		s.detachAll()
 		s.start(e.Triage)
 	case AppealFiled:
@@ -212,6 +229,9 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 		s.Related = append(slices.Clip(s.Related), e.Topic)
 	case UrgingReceived:
 		s.Urgings++
+		if s.Pressed < s.Round {
+			s.urged = append(slices.Clip(s.urged), st.Recorded)
+		}
 	case Rerated:
 		s.Grade, s.Settled = e.Grade, e.Resolved
 	case ProgressNoted:
@@ -221,6 +241,15 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 		}
 		if e.TopicNews != nil {
 			s.start(*e.TopicNews)
+		}
+	case WarningRaised:
+		s.Fired = s.Fired.Warned(rule.Warning(e))
+	case ClockExpired:
+		s.Fired = s.Fired.Expired(rule.Expiry(e))
+	case Escalated:
+		s.Attention = s.Attention.Risen(rule.Escalation(e), st)
+		if e.Rule == "E6" {
+			s.Pressed, s.urged = s.Round, nil
 		}
 	}
 	if s.Phase != before.Phase {
@@ -234,6 +263,23 @@ func or[T ~string](a, b T) T {
 		return a
 	}
 	return b
+}
+
+// byClock reports whether an event is the clock's, or comes with another one: nobody said it, so nobody repeats it, and
+// what was said before can still be repeated after it.
+func byClock(e Event) bool {
+	switch e.(type) {
+	case WarningRaised, ClockExpired, Escalated:
+		return true
+	}
+	return false
+}
+
+// answered begins the wait for a callback.
+func (s *State) answered(d calendar.Due, reachBy time.Time, st rule.Stamp) {
+	s.AnsweredAt, s.Attempts, s.EnoughAt = st.Recorded, 0, time.Time{}
+	s.Callback, s.ReachBy = d, reachBy
+	s.start(d)
 }
 
 func (s *State) start(d calendar.Due) {

@@ -258,7 +258,7 @@ func TestClocksRunAsTheStateSays(t *testing.T) {
 
 func TestASealedTextOfARepeatIsStillToldApart(t *testing.T) {
 	s := given(t, isAccepted).state
-	at := rule.At{Stamp: rule.Stamp{Actor: resident, Occurred: morning, Recorded: morning}, Units: town()}
+	at := begin().meet(by(resident, Urge{}))
 	said := UrgingReceived{Text: sealed.Cipher(sealed.Prefix + "x.y.z")}
 	s = Evolve(s, said, at.Stamp)
 	es, err := Decide(s, Urge{Text: sealed.Clear("快一点")}, at)

@@ -85,6 +85,7 @@ var (
 	wechat       = rule.Actor{ID: "k-wechat", Role: orgs.Channel, Unit: district}
 	farWechat    = rule.Actor{ID: "k-far-wechat", Role: orgs.Channel, Unit: nextStreet}
 	manager      = rule.Actor{ID: "pm", Role: orgs.System}
+	clock        = rule.Actor{ID: "clock", Role: orgs.System}
 )
 
 // What other streams say.
@@ -213,8 +214,39 @@ func (st *story) fold(e Event, stamp rule.Stamp) {
 	st.states = append(st.states, st.state)
 }
 
+// apt makes a command of the clock that names no due instant that of the clock that runs, in its time.
+func (st *story) apt(s step) step {
+	if len(st.state.Running) == 0 {
+		return s
+	}
+	d := st.state.Running[0]
+	on := d.Due.Add(time.Second)
+	switch c := s.command.(type) {
+	case RaiseWarning:
+		if c.ID != "" {
+			return s
+		}
+		if n := st.state.Fired.Of(d.ID).Warned; n < len(d.WarnAt) {
+			on = d.WarnAt[n]
+		}
+		s.command = RaiseWarning{d.ID}
+	case ExpireClock:
+		if c.ID != "" {
+			return s
+		}
+		s.command = ExpireClock{d.ID}
+	default:
+		return s
+	}
+	if on.After(st.now) {
+		s.on = on
+	}
+	return s
+}
+
 // does takes a step and appends what it decides.
 func (st *story) does(s step) ([]Event, error) {
+	s = st.apt(s)
 	at := st.meet(s)
 	es, err := Decide(st.state, s.command, at)
 	for _, e := range es {

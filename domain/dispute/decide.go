@@ -19,6 +19,7 @@ import (
 type Command interface {
 	// Name is the command's word in the table and in the path of the API.
 	Name() string
+	// decide returns nil and no error if there is nothing left for the clock to do.
 	decide(State, rule.At) (Event, error)
 }
 
@@ -58,6 +59,12 @@ type (
 	}
 )
 
+// The clock's own commands. Each decides nothing when its time has passed over: the step was taken, or it fired before.
+type (
+	RaiseWarning struct{ ID string } // of the due instant
+	ExpireClock  struct{ ID string }
+)
+
 // The names of the commands.
 func (Open) Name() string             { return "open" }
 func (AcceptMediation) Name() string  { return "accept-mediation" }
@@ -70,6 +77,8 @@ func (Withdraw) Name() string         { return "withdraw" }
 func (RecordFulfilment) Name() string { return "record-fulfilment" }
 func (ReportBreach) Name() string     { return "report-breach" }
 func (ExtendRung) Name() string       { return "extend-rung" }
+func (RaiseWarning) Name() string     { return "raise-warning" }
+func (ExpireClock) Name() string      { return "expire-clock" }
 
 // kind is what demands on the ladder are, in the demand's own words; policies may give it amounts of its own.
 const kind = "dispute"
@@ -82,8 +91,8 @@ func Needs(_ State, c Command) rule.Refs {
 	return rule.Refs{}
 }
 
-// Decide returns what a command makes happen: one event, or none if the same person says at the same moment
-// what was said last. The error is a [*rule.Refusal], or comes from the calendar.
+// Decide returns what a command makes happen: one event, and with an expiry the escalation that comes with it; none if
+// the same person says at the same moment what was said last, or if nothing is left for the clock to do. The error is a [*rule.Refusal], or comes from the calendar.
 func Decide(s State, c Command, at rule.At) ([]Event, error) {
 	if r := rule.NotFuture(at); r != nil {
 		return nil, Machine.Explain(s.Phase, r)
@@ -92,10 +101,10 @@ func Decide(s State, c Command, at rule.At) ([]Event, error) {
 		return nil, nil
 	}
 	e, err := answer(s, c, at)
-	if err != nil {
+	if e == nil || err != nil {
 		return nil, err
 	}
-	return []Event{e}, nil
+	return append([]Event{e}, s.follows(e, at)...), nil
 }
 
 // answer asks the table, then the guards.
@@ -388,6 +397,10 @@ func (c ExtendRung) decide(s State, at rule.At) (Event, error) {
 		return nil, needs("P5", fmt.Sprintf("可延长 1 至 %d 日", most), fmt.Sprintf("it can be extended by 1 to %d days", most))
 	}
 	due, err := at.Clocks.Extend(d, c.Amount)
-	due.ID = s.dueID(calendar.Rung) // the one it replaces may be on its way to fire (rule I15)
+	due.ID = s.dueID(calendar.Rung)                                                                     // the one it replaces may be on its way to fire (rule I15)
+	due.WarnAt = slices.DeleteFunc(due.WarnAt, func(w time.Time) bool { return !w.After(at.Recorded) }) // not late: never due
+	if len(due.WarnAt) == 0 {
+		due.WarnAt = nil
+	}
 	return RungExtended{Amount: c.Amount, RungDue: due}, err
 }

@@ -9,6 +9,7 @@ package dispute
 import (
 	"gridcase/domain/calendar"
 	"gridcase/domain/orgs"
+	"gridcase/domain/rule"
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
 )
@@ -142,6 +143,15 @@ type RungExtended struct {
 	RungDue calendar.Due `json:"rung_due"`
 }
 
+// WarningRaised records that a due instant of the dispute comes near.
+type WarningRaised rule.Warning
+
+// ClockExpired records that a due instant passed with the step still owed.
+type ClockExpired rule.Expiry
+
+// Escalated records that the dispute has the attention of a higher level (升级, rule E5): it failed at the top rung, and nobody refers it out.
+type Escalated rule.Escalation
+
 // The stored names. They never change; a changed meaning is a new version.
 func (Opened) EventType() string             { return "dispute-opened/1" }
 func (MediationAccepted) EventType() string  { return "mediation-accepted/1" }
@@ -154,3 +164,6 @@ func (Withdrawn) EventType() string          { return "dispute-withdrawn/1" }
 func (AgreementFulfilled) EventType() string { return "agreement-fulfilled/1" }
 func (AgreementBreached) EventType() string  { return "agreement-breached/1" }
 func (RungExtended) EventType() string       { return "rung-extended/1" }
+func (WarningRaised) EventType() string      { return "dispute-warning-raised/1" }
+func (ClockExpired) EventType() string       { return "dispute-clock-expired/1" }
+func (Escalated) EventType() string          { return "dispute-escalated/1" }

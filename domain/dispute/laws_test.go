@@ -74,7 +74,11 @@ func broken(s State, history []entry, units *orgs.Tree) []string {
 			law(accepted == "" || bench(at, a.Unit).Code == bench(at, accepted).Code, "%s took it up, %s wrote %T", accepted, a.Unit, h.event)
 		}
 		if h.stamp.Actor == clock {
-			if _, withdrawn := h.event.(Withdrawn); !withdrawn {
+			switch e := h.event.(type) {
+			case Withdrawn, Escalated:
+			case WarningRaised:
+				law(!h.stamp.Recorded.Before(e.WarnAt), "the clock wrote %T at %s, for %s", e, h.stamp.Recorded, e.WarnAt)
+			default:
 				law(h.stamp.Recorded.Sub(ran.Due) >= time.Second, "the clock wrote %T at %s, due %s", h.event, h.stamp.Recorded, ran.Due)
 			}
 		}

@@ -27,6 +27,9 @@ func (p Phase) Terminal() bool {
 // unsettled are the states in which there is neither an agreement nor an end.
 var unsettled = []Phase{PhaseOpened, PhaseMediating, PhaseFailed}
 
+// limited are the states in which a clock runs.
+var limited = []Phase{PhaseOpened, PhaseMediating, PhaseAgreed, PhaseFailed}
+
 // Machine is the whole table of a dispute. [orgs.System] is the process manager in P1, P2, P4 and P8 — it
 // carries over what was settled on the spot, and a withdrawn demand (rules R3, R19) — and the clock in P3, P5, P6 and P9.
 var Machine = rule.Machine[Phase]{
@@ -57,5 +60,7 @@ var Machine = rule.Machine[Phase]{
 	},
 	Notes: []rule.Note[Phase]{
 		{Command: "extend-rung", Event: "rung-extended", In: []Phase{PhaseMediating}, Actors: []orgs.Role{orgs.Mediator}},
+		{Command: "raise-warning", Event: "dispute-warning-raised", In: limited, Actors: []orgs.Role{orgs.System}},
+		{Command: "expire-clock", Event: "dispute-clock-expired", In: []Phase{PhaseFailed}, Actors: []orgs.Role{orgs.System}},
 	},
 }

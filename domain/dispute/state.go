@@ -31,10 +31,12 @@ type State struct {
 	EndedAt  time.Time // when a terminal state was entered; zero before
 	Since    time.Time // when the present state was entered
 
-	Running rule.Clocks
-	Dues    int // due instants ever recorded on this stream
+	Running   rule.Clocks
+	Fired     rule.Firings   // what the clocks did
+	Attention rule.Attention // how high it has risen
+	Dues      int            // due instants ever recorded on this stream
 
-	last      Event // the last event, who said it when, and the state it was decided in: a repeat decides nothing
+	last      Event // the last event that is not the clock's own, who said it when, and the state it was decided in: a repeat decides nothing
 	lastStamp rule.Stamp
 	before    *State // never written to, and without a before of its own
 }
@@ -61,7 +63,9 @@ type Agreement struct {
 func Evolve(s State, e Event, st rule.Stamp) State {
 	before := s
 	before.before = nil
-	s.last, s.lastStamp, s.before = e, st, &before
+	if !byClock(e) {
+		s.last, s.lastStamp, s.before = e, st, &before
+	}
 	switch e := e.(type) {
 	case Opened:
 		s.Demand, s.Unit, s.Parties, s.OpenedAt = e.Demand, e.Unit, accounts(e.Parties), st.Recorded
@@ -96,8 +100,24 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 	case RungExtended:
 		s.Extended = true
 		s.start(e.RungDue)
+	case WarningRaised:
+		s.Fired = s.Fired.Warned(rule.Warning(e))
+	case ClockExpired:
+		s.Fired = s.Fired.Expired(rule.Expiry(e))
+	case Escalated:
+		s.Attention = s.Attention.Risen(rule.Escalation(e), st)
 	}
 	return s
+}
+
+// byClock reports whether an event is the clock's own, or comes with another one: nobody said it, so nobody repeats it,
+// and what was said before can still be repeated after it.
+func byClock(e Event) bool {
+	switch e.(type) {
+	case WarningRaised, ClockExpired, Escalated:
+		return true
+	}
+	return false
 }
 
 // accounts lists the opaque ids of the parties that have one.

@@ -273,4 +273,4 @@ func openAt(r Rung) Open {
 }
 
 // commands are all of them, as they succeed where they can.
-var commands = []Command{open, accept, decline, agree, fail, ReferUp{}, out, Withdraw{}, RecordFulfilment{}, breach, extend}
+var commands = []Command{open, accept, decline, agree, fail, ReferUp{}, out, Withdraw{}, RecordFulfilment{}, breach, extend, RaiseWarning{}, ExpireClock{}}

@@ -463,7 +463,10 @@ var plain = reasons(map[string][]string{
 		"demand-progress-noted/1.from.type", "demand-progress-noted/1.state", "demand-returned-to-pool/1.cause",
 		"log-opened/1.origin", "log-opened/1.prefix", "log-opened/1.service_vkey", "numbers-reserved/1.day",
 		"personal-data-read/1.fields[]", "personal-data-read/1.streams[]", "problem-order-flagged/1.cause",
+		"demand-clock-expired/1.id", "demand-escalated/1.id", "demand-escalated/1.rule", "demand-warning-raised/1.id",
+		"dispute-clock-expired/1.id", "dispute-escalated/1.id", "dispute-escalated/1.rule", "dispute-warning-raised/1.id",
 		"order-clock-expired/1.id", "order-escalated/1.id", "order-escalated/1.rule", "order-warning-raised/1.id",
+		"topic-clock-expired/1.id", "topic-escalated/1.id", "topic-escalated/1.rule", "topic-warning-raised/1.id",
 		"role-revoked/1.reason", "verify-salt-committed/1.month", "verify-salt-revealed/1.month",
 	},
 	"a number or code that the program gives out": {

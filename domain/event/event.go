@@ -124,6 +124,9 @@ var catalogue = func() map[string]func([]byte) (Body, error) {
 	entry[demand.UrgingReceived](m)
 	entry[demand.Rerated](m)
 	entry[demand.ProgressNoted](m)
+	entry[demand.WarningRaised](m)
+	entry[demand.ClockExpired](m)
+	entry[demand.Escalated](m)
 
 	entry[topic.Proposed](m)
 	entry[topic.DeliberationOpened](m)
@@ -145,6 +148,9 @@ var catalogue = func() map[string]func([]byte) (Body, error) {
 	entry[topic.Dropped](m)
 	entry[topic.Supported](m)
 	entry[topic.LinkedDemandReopened](m)
+	entry[topic.WarningRaised](m)
+	entry[topic.ClockExpired](m)
+	entry[topic.Escalated](m)
 
 	entry[order.Dispatched](m)
 	entry[order.Signed](m)
@@ -190,6 +196,9 @@ var catalogue = func() map[string]func([]byte) (Body, error) {
 	entry[dispute.AgreementFulfilled](m)
 	entry[dispute.AgreementBreached](m)
 	entry[dispute.RungExtended](m)
+	entry[dispute.WarningRaised](m)
+	entry[dispute.ClockExpired](m)
+	entry[dispute.Escalated](m)
 
 	entry[orgs.UnitOpened](m)
 	entry[orgs.UnitRenamed](m)

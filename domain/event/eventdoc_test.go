@@ -36,7 +36,10 @@ const reference = "../../docs/events.md"
 
 // homes names where the events live that no machine decides.
 var homes = map[string]string{
-	"problem-order-flagged/1":   "gridcase.order-‹uuid›", // rides with the return or rework that makes it one
+	"problem-order-flagged/1":   "gridcase.order-‹uuid›",   // rides with the return or rework that makes it one
+	"demand-escalated/1":        "gridcase.demand-‹uuid›",  // rides with the expiry, urging or callback that lifts it
+	"topic-escalated/1":         "gridcase.topic-‹uuid›",   // rides with an expiry
+	"dispute-escalated/1":       "gridcase.dispute-‹uuid›", // rides with an expiry
 	"unit-opened/1":             "gridcase.unit-‹unit code›",
 	"unit-renamed/1":            "gridcase.unit-‹unit code›",
 	"unit-members-set/1":        "gridcase.unit-‹unit code›",

@@ -475,6 +475,32 @@ func TestNoTwoSendsOfOneCauseShareAStreamAndAKey(t *testing.T) {
 	}
 }
 
+// What the clock says of a demand, a topic or a dispute is read, not carried on. Where its step is one of the book, as
+// a waived callback or a mediation that failed, what follows is that step's.
+func TestNothingFollowsFromWhatTheClockSays(t *testing.T) {
+	var w world
+	x := w.d(d1, demand.PhaseInHandling, in(t1), by(o1), were(t1, t2), mediated(p1)).d(d2, demand.PhaseInTopic, in(t1)).
+		t(t1, topic.PhaseHandling, o1).o(o1, order.PhaseVerified, d1).p(p1, dispute.PhaseFailed)
+	x.follows = []stream.ID{d3}
+	for id, said := range map[stream.ID][]event.Body{
+		d1: {demand.WarningRaised{Clock: "promise"}, demand.ClockExpired{Clock: "promise"}, demand.Escalated{Rule: "E7"}},
+		t1: {topic.WarningRaised{Clock: "conclude"}, topic.ClockExpired{Clock: "conclude"}, topic.Escalated{Rule: "E5"}},
+		p1: {dispute.WarningRaised{Clock: "refer"}, dispute.ClockExpired{Clock: "refer"}, dispute.Escalated{Rule: "E5"}},
+	} {
+		for _, b := range said {
+			if plan := flow.React(x.on(id, b), x); len(plan.Sends)+len(plan.Undispatched) > 0 {
+				t.Errorf("%s led to %v", b.EventType(), say(plan.Sends, true))
+			}
+			if edges := flow.Edges(x.from(id, x.on(id, b).After, b)); len(edges) > 0 {
+				t.Errorf("%s changed links: %v", b.EventType(), edges)
+			}
+		}
+	}
+	if got := say(flow.React(x.on(o1, order.VerificationPassed{}), x).Sends, false); len(got) == 0 {
+		t.Error("in this world nothing follows from anything: nothing was shown")
+	}
+}
+
 func TestTheFlowActsOnlyOnCases(t *testing.T) {
 	e := event.Entry{Stream: stream.Keyed(stream.Unit, "150105"), ID: cause, Body: orgs.UnitOpened{Code: "150105"}}
 	if plan := flow.React(e, world{}); len(plan.Sends)+len(plan.Undispatched) > 0 {

@@ -49,6 +49,7 @@ const (
 type Command interface {
 	// Name is the command's word in the table and in the path of the API.
 	Name() string
+	// decide returns nil and no error if there is nothing left for the clock to do.
 	decide(State, rule.At) (Event, error)
 }
 
@@ -132,6 +133,12 @@ type (
 	MarkReadyToConclude struct{}
 )
 
+// The clock's own commands. Each decides nothing when its time has passed over: the step was taken, or it fired before.
+type (
+	RaiseWarning struct{ ID string } // of the due instant
+	ExpireClock  struct{ ID string }
+)
+
 // The names of the commands.
 func (Propose) Name() string             { return "propose" }
 func (OpenDeliberation) Name() string    { return "open-deliberation" }
@@ -153,6 +160,8 @@ func (HoldDeliberation) Name() string    { return "hold-deliberation" }
 func (Support) Name() string             { return "support" }
 func (NoteDemandReopened) Name() string  { return "note-demand-reopened" }
 func (MarkReadyToConclude) Name() string { return "mark-ready-to-conclude" }
+func (RaiseWarning) Name() string        { return "raise-warning" }
+func (ExpireClock) Name() string         { return "expire-clock" }
 
 // Needs names the other streams that a command must know. The lists are the state's and the command's: read only.
 func Needs(s State, c Command) rule.Refs {
@@ -177,8 +186,8 @@ func Needs(s State, c Command) rule.Refs {
 	return rule.Refs{}
 }
 
-// Decide returns what a command makes happen: one event, or none if it says again what was said last.
-// The error is a [*rule.Refusal], or comes from the calendar.
+// Decide returns what a command makes happen: one event, and with an expiry the escalation that comes with it; none if
+// it says again what was said last, or if nothing is left for the clock to do. The error is a [*rule.Refusal], or comes from the calendar.
 func Decide(s State, c Command, at rule.At) ([]Event, error) {
 	if r := rule.NotFuture(at); r != nil {
 		return nil, Machine.Explain(s.Phase, r)
@@ -196,10 +205,10 @@ func Decide(s State, c Command, at rule.At) ([]Event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s topic %s: %w", c.Name(), s.ID, err)
 	}
-	if repeats(s, e, at) {
+	if e == nil || repeats(s, e, at) {
 		return nil, nil
 	}
-	return []Event{e}, nil
+	return append([]Event{e}, s.follows(e, at)...), nil
 }
 
 // repeats reports whether the same person says at the same moment what the stream says last.

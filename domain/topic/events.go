@@ -11,6 +11,7 @@ import (
 
 	"gridcase/domain/calendar"
 	"gridcase/domain/orgs"
+	"gridcase/domain/rule"
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
 )
@@ -195,6 +196,15 @@ type LinkedDemandReopened struct {
 	Round  int       `json:"round"`
 }
 
+// WarningRaised records that a due instant of the topic comes near.
+type WarningRaised rule.Warning
+
+// ClockExpired records that a due instant passed with the step still owed.
+type ClockExpired rule.Expiry
+
+// Escalated records that the topic has the attention of a higher level (升级, rule E5). Its unit and its clocks stay.
+type Escalated rule.Escalation
+
 // The stored names. They never change; a changed meaning is a new version.
 func (Proposed) EventType() string             { return "topic-proposed/1" }
 func (DeliberationOpened) EventType() string   { return "deliberation-opened/1" }
@@ -216,3 +226,6 @@ func (MergedInto) EventType() string           { return "topic-merged-into/1" }
 func (Dropped) EventType() string              { return "topic-dropped/1" }
 func (Supported) EventType() string            { return "topic-supported/1" }
 func (LinkedDemandReopened) EventType() string { return "linked-demand-reopened/1" }
+func (WarningRaised) EventType() string        { return "topic-warning-raised/1" }
+func (ClockExpired) EventType() string         { return "topic-clock-expired/1" }
+func (Escalated) EventType() string            { return "topic-escalated/1" }

@@ -285,7 +285,8 @@ func TestTheFoldTakesAnyEventInAnyState(t *testing.T) {
 		Adopted{Items: []Item{item}, Handover: d}, Rejected{}, Deferred{Review: d}, AdmissionRefused{Deliberate: d}, HandedToGrid{Cycle: 1, Items: []Item{item, item}},
 		OrderAdded{Item: &item}, OrderAdded{Order: joined}, ReadyToConclude{Conclude: d}, Returned{Deliberate: d}, ResultPublished{Result: 1}, Concluded{},
 		Reopened{Deliberate: d}, MergedInto{Target: other}, Dropped{}, LinkedDemandReopened{},
-		Supported{Household: "1"}, Supported{Household: "2"}, Supported{Household: "3"}, Supported{Household: "4"}}
+		Supported{Household: "1"}, Supported{Household: "2"}, Supported{Household: "3"}, Supported{Household: "4"},
+		WarningRaised{ID: d.ID, Number: 1}, ClockExpired{ID: d.ID}, Escalated{Rule: "E5", To: 3, ID: d.ID}}
 	rapid.Check(t, func(t *rapid.T) {
 		p := newPlay()
 		var sides []State // the n-th state with one other event

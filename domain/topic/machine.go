@@ -80,5 +80,7 @@ var Machine = rule.Machine[Phase]{
 			Actors: []orgs.Role{orgs.Resident, orgs.StairwellHead, orgs.BuildingHead, orgs.GridWorker, orgs.Clerk, orgs.Channel}},
 		{Command: "note-demand-reopened", Event: "linked-demand-reopened", In: all, Actors: []orgs.Role{orgs.System}},
 		{Command: "mark-ready-to-conclude", Event: "topic-ready-to-conclude", In: []Phase{PhaseHandling}, Actors: []orgs.Role{orgs.System}},
+		{Command: "raise-warning", Event: "topic-warning-raised", In: live, Actors: []orgs.Role{orgs.System}},
+		{Command: "expire-clock", Event: "topic-clock-expired", In: live, Actors: []orgs.Role{orgs.System}},
 	},
 }

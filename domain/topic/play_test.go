@@ -67,6 +67,7 @@ var (
 	resident   = rule.Actor{ID: "k-resident", Role: orgs.Resident, Unit: community}
 	worker     = rule.Actor{ID: "k-worker", Role: orgs.GridWorker, Unit: grid.Unit()}
 	system     = rule.Actor{ID: "pm", Role: orgs.System}
+	clock      = rule.Actor{ID: "clock", Role: orgs.System}
 )
 
 // from is the same person at another unit.
@@ -163,8 +164,18 @@ var (
 		cmd: func(State, time.Time) Command { return Merge{Target: other, Reason: "同一事项"} }}
 	drops    = step{who: convenor, wait: day, cmd: func(State, time.Time) Command { return Drop{Reason: "提议人撤回"} }}
 	supports = step{who: resident, wait: time.Hour, cmd: func(State, time.Time) Command { return Support{Household: "01-2-301"} }}
+	warns    = step{who: clock, wait: 300 * day, cmd: func(s State, _ time.Time) Command { return RaiseWarning{runningID(s)} }}
+	expires  = step{who: clock, wait: 300 * day, cmd: func(s State, _ time.Time) Command { return ExpireClock{runningID(s)} }}
 	notes    = step{who: system, wait: day, cmd: func(State, time.Time) Command { return NoteDemandReopened{Demand: demandID(0), Round: 2} }}
 )
+
+// runningID names the clock that runs, "" if none does.
+func runningID(s State) string {
+	if len(s.Running) == 0 {
+		return ""
+	}
+	return s.Running[0].ID
+}
 
 func plan(now time.Time) []Item {
 	target := calendar.DateOf(now) + 30

@@ -64,10 +64,12 @@ type State struct {
 	EndedAt     time.Time
 	Since       time.Time // when the present state was entered
 
-	Running rule.Clocks
-	Dues    int // clocks ever started on this stream
+	Running   rule.Clocks
+	Fired     rule.Firings   // what the clocks did
+	Attention rule.Attention // how high it has risen; kept when it is reopened
+	Dues      int            // clocks ever started on this stream
 
-	last      Event // the last event, and who said it when: a repeat decides nothing
+	last      Event // the last event that is not the clock's, and who said it when: a repeat decides nothing
 	lastStamp rule.Stamp
 }
 
@@ -108,7 +110,9 @@ func (s State) Fact() rule.TopicFact {
 // Evolve returns the state after an event. It accepts any event in any state: what is in the log has happened.
 func Evolve(s State, e Event, st rule.Stamp) State {
 	before := s.Phase
-	s.last, s.lastStamp = e, st
+	if !byClock(e) {
+		s.last, s.lastStamp = e, st
+	}
 	switch e := e.(type) {
 	case Proposed:
 		s.Phase = PhaseProposed
@@ -180,11 +184,27 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 		s.households = append(slices.Clip(s.households), e.Household)
 	case LinkedDemandReopened:
 		s.Reraised++
+	case WarningRaised:
+		s.Fired = s.Fired.Warned(rule.Warning(e))
+	case ClockExpired:
+		s.Fired = s.Fired.Expired(rule.Expiry(e))
+	case Escalated:
+		s.Attention = s.Attention.Risen(rule.Escalation(e), st)
 	}
 	if s.Phase != before {
 		s.Since = st.Recorded
 	}
 	return s
+}
+
+// byClock reports whether an event is the clock's, or comes with another one: nobody said it, so nobody repeats it, and
+// what was said before can still be repeated after it.
+func byClock(e Event) bool {
+	switch e.(type) {
+	case WarningRaised, ClockExpired, Escalated:
+		return true
+	}
+	return false
 }
 
 // deliberate begins a deliberation: an earlier meeting and an earlier vote count no more.

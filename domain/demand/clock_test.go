@@ -1,0 +1,501 @@
+package demand
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"gridcase/domain/calendar"
+	"gridcase/domain/escalation"
+	"gridcase/domain/orgs"
+	"gridcase/domain/rule"
+	"gridcase/domain/stream"
+)
+
+// told says what the clock did, one line for each event: "03-03 17:30:00 warning accept 1".
+func told(es []entry) []string {
+	var lines []string
+	for _, e := range es {
+		on := e.stamp.Recorded.In(calendar.Zone()).Format("01-02 15:04:05 ")
+		late := func(seconds int) string {
+			if seconds <= 1 { // an expiry is said in the second after
+				return ""
+			}
+			return fmt.Sprintf(", late by %d s", seconds)
+		}
+		switch e := e.event.(type) {
+		case WarningRaised:
+			lines = append(lines, on+fmt.Sprintf("warning %s %d", e.Clock, e.Number)+late(e.LateBy))
+		case ClockExpired:
+			lines = append(lines, on+fmt.Sprintf("expired %s", e.Clock)+late(e.LateBy))
+		case Escalated:
+			lines = append(lines, on+fmt.Sprintf("%s %d to %d %s", e.Rule, e.From, e.To, e.Unit))
+		case CallbackWaived:
+			lines = append(lines, on+"waived "+e.Cause)
+		default:
+			lines = append(lines, on+typed(e))
+		}
+	}
+	return lines
+}
+
+// sweep carries out what comes due up to an instant, at once or, by a machine that was down, all at that instant.
+func (st *story) sweep(t fataler, until time.Time, down bool) {
+	for n := 0; ; n++ {
+		a, waits := rule.Earliest(st.state.Alarms())
+		if !waits || a.At.After(until) {
+			return
+		}
+		if n == 50 {
+			t.Fatalf("a sweep without end: the next is %+v", a)
+			return
+		}
+		on := a.At
+		switch {
+		case down:
+			on = until
+		case on.Before(st.now):
+			on = st.now
+		}
+		if es, err := st.does(by(clock, a.Command.(Command), instant(on))); len(es) == 0 || err != nil {
+			t.Fatalf("%s at %s: got %v, %v", a.Step, on, es, err)
+			return
+		}
+	}
+}
+
+func TestWhatTheClockDoes(t *testing.T) {
+	attempt := by(nextCaller, RecordCallbackAttempt{Means: "phone"}, orders(verified), time.Hour)
+	old := by(wechat, imported, happened(900*day))
+	for _, tt := range []struct {
+		name  string
+		given []step
+		until string // end of that day
+		want  []string
+	}{
+		{"a demand that nobody takes on rises above the community", isRaised, "2026-04-30", []string{
+			"03-02 17:30:00 warning accept 1", "03-04 00:00:00 expired accept", "03-04 00:00:00 E5 2 to 3 150105003"}},
+		{"one that nobody sends on, too", isAccepted, "2026-04-30", []string{
+			"03-03 17:30:00 warning triage 1", "03-04 17:30:00 warning triage 2", "03-06 00:00:00 expired triage", "03-06 00:00:00 E5 2 to 3 150105003"}},
+		{"a resident who hears nothing of the topic is thirty days without news", isInTopic, "2026-04-30", []string{
+			"03-30 17:30:00 warning topic_news 1", "03-31 17:30:00 warning topic_news 2", "04-02 00:00:00 expired topic_news", "04-02 00:00:00 E5 2 to 3 150105003"}},
+		{"news puts it off", when(isInTopic, by(manager, NoteProgress{From: source, Topic: topicID}, 28*day)), "2026-04-24", nil},
+		{"a promise that is not kept rises above the community that gave it", isHandled, "2026-04-30", []string{
+			"03-06 17:30:00 warning promise 1", "03-10 00:00:00 expired promise", "03-10 00:00:00 E5 2 to 3 150105003"}},
+		{"who is not called back at all: the hotline's host answers, and after seven days nobody calls any more", isAnswered, "2026-04-30", []string{
+			"03-02 17:30:00 warning callback 1", "03-04 00:00:00 expired callback", "03-04 00:00:00 E5 4 to 5 150100", "03-10 00:00:00 waived not_called"}},
+		{"one call is in time, and is waited for", when(isAnswered, attempt), "2026-03-09", nil},
+		{"after seven days it was not to be", when(isAnswered, attempt), "2026-04-30", []string{"03-10 00:00:00 waived unreached"}},
+		{"three calls are enough", when(isAnswered, attempt, attempt, attempt), "2026-04-30", []string{"03-02 12:03:01 waived unreached"}},
+		{"how many are enough is the policy's word", when(isAnswered, by(nextCaller, RecordCallbackAttempt{}, orders(verified), policy(func(p *calendar.Policy) { p.Attempts = 1 }))), "2026-04-30",
+			[]string{"03-02 09:04:01 waived unreached"}},
+		{"nobody owes an anonymous resident a call", isAnon, "2026-04-30", []string{"03-04 00:00:00 waived anonymous"}},
+		{"or one who wants none", when(isAcceptedAs(change(raise, func(c *Raise) { c.NoCallback = true })), by(clerk, join, orders(pipes)), by(manager, answer)), "2026-04-30",
+			[]string{"03-04 00:00:00 waived do_not_call"}},
+		{"a resident who is called again is waited for anew", when(isAnswered, attempt, attempt, attempt, by(caller, angry, orders(verified)), by(manager, answer)), "2026-03-02",
+			[]string{"03-02 17:30:00 warning callback 1"}},
+		{"a closed demand has no clocks", isClosed, "2027-12-31", nil},
+		{"a declined one neither", isAppealed, "2027-12-31", nil},
+		{"an upheld appeal starts one", when(isAppealed, drives["D20"]), "2026-03-03", []string{"03-02 17:30:00 warning accept 1"}},
+		{"an old system's demand is late the moment it comes, once", []step{old}, "2026-03-02", []string{
+			"03-02 09:00:00 warning accept 1, late by 77729400 s", "03-02 09:00:00 expired accept, late by 77619601 s", "03-02 09:00:00 E5 2 to 3 150105003"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			st := given(t, tt.given)
+			n := len(st.history)
+			st.sweep(t, ending(tt.until).Add(time.Second-1), false)
+			if got := told(st.history[n:]); !slices.Equal(got, tt.want) {
+				t.Errorf("got  %q\nwant %q", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestAMachineThatWasDownSaysHowLateItIs(t *testing.T) {
+	st := given(t, isAccepted)
+	n := len(st.history)
+	st.sweep(t, ending("2026-03-09"), true)
+	want := []string{"03-09 23:59:59 warning triage 1, late by 541799 s", "03-09 23:59:59 warning triage 2, late by 455399 s",
+		"03-09 23:59:59 expired triage, late by 345600 s", "03-09 23:59:59 E5 2 to 3 150105003"}
+	if got := told(st.history[n:]); !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+	for _, e := range st.history[n:] {
+		if up, rises := e.event.(Escalated); rises && (up.LateBy != 345600 || up.ID != "triage/1/0/2" || !up.Due.Equal(ending("2026-03-05"))) {
+			t.Errorf("the escalation says %+v", up)
+		}
+	}
+}
+
+// What was recorded before answers said until when to call ends by hand, as before.
+func TestAnOldAnswerIsWaivedByHand(t *testing.T) {
+	st := given(t, isHandled)
+	es, err := Decide(st.state, answer, st.meet(by(manager, answer)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	was := es[0].(Answered)
+	was.ReachBy = time.Time{}
+	st.fold(was, rule.Stamp{Actor: manager, Occurred: st.now, Recorded: st.now})
+	for range 3 { // nor did calls say that they were enough
+		st.fold(CallbackAttempted{Means: "phone"}, rule.Stamp{Actor: caller, Occurred: st.now, Recorded: st.now})
+	}
+	if as := st.state.Alarms(); len(as) > 0 {
+		t.Errorf("got %+v, want no alarm", as)
+	}
+	if _, err := st.does(by(clock, WaiveCallback{Cause: "unreached"}, 30*day)); refused(err) == nil {
+		t.Error("the clock waived what it had no time for")
+	}
+	if es, err := st.does(by(caller, WaiveCallback{Cause: "unreached"}, orders(verified))); len(es) != 1 || err != nil {
+		t.Errorf("by hand: got %v, %v", es, err)
+	}
+}
+
+func TestTheClockWaivesForTheCauseThereIs(t *testing.T) {
+	for _, cause := range []string{"anonymous", "do_not_call", "unreached", "", "?"} {
+		st := given(t, isAnswered)
+		if es, err := st.does(by(clock, WaiveCallback{Cause: cause}, 30*day)); refused(err) == nil || refused(err).Rule != "D18" {
+			t.Errorf("%q: got %v, %v, want a refusal under D18", cause, es, err)
+		}
+	}
+	st := given(t, isAnswered)
+	if _, err := st.does(by(caller, WaiveCallback{Cause: "not_called"}, orders(verified), 30*day)); refused(err) == nil {
+		t.Error("a caller waived for not calling")
+	}
+}
+
+// E6, E7: what lifts a demand without a clock.
+func TestWhatPressureLifts(t *testing.T) {
+	urge := func(after time.Duration) step { return by(resident, Urge{}, after) }
+	reworked := when(isAnswered, by(caller, angry, orders(verified)), by(manager, answer))
+	unfounded := by(caller, RecordCallback{Grade: 1, Reason: "超出法定范围"}, orders(verified), nextCaller)
+	reopened := when(isAnswered, unfounded, by(resident, Reopen{}))
+	again := when(reopened, by(dispatcher, FastTrack{Reason: ReasonReopened, Route: Route{Join: otherOID}}, orders(valves)), by(manager, answer))
+	for _, tt := range []struct {
+		name  string
+		given []step
+		when  step
+		want  string // "" = nothing is lifted
+		count int
+	}{
+		{"E6: two urgings are patience", when(isAccepted, urge(day)), urge(day), "", 0},
+		{"E6: the third in seven days lifts it", when(isAccepted, urge(day), urge(3*day)), urge(3 * day), "E6 2 to 3 150105003", 3},
+		{"E6: the seventh day counts to its end", when(isAccepted, urge(day), urge(day)), by(resident, Urge{}, untilEnd("2026-03-10")), "E6 2 to 3 150105003", 3},
+		{"E6: on the eighth the first is forgotten", when(isAccepted, urge(day), urge(day)), by(resident, Urge{}, justAfter("2026-03-10")), "", 0},
+		{"E6: once in a round", when(isAccepted, urge(1), urge(1), urge(1), urge(1), urge(1)), urge(1), "", 0},
+		{"E6: in the next round again", when(isAccepted, urge(1), urge(1), urge(1), by(clerk, join, orders(pipes)), by(manager, answer),
+			by(caller, happy, orders(verified)), by(resident, Reopen{}), urge(1), urge(1)), urge(1), "E6 3 to 4 150105", 3},
+		{"E6: what was urged in an earlier round is past", when(isAccepted, urge(1), urge(1), by(clerk, join, orders(pipes)), by(manager, answer),
+			by(caller, happy, orders(verified)), by(resident, Reopen{})), urge(1), "", 0},
+		{"E6: a rework is the same round", when(isHandled, urge(1), urge(1), urge(1), by(manager, answer), by(caller, angry, orders(verified)), urge(1), urge(1)), urge(1), "", 0},
+		{"E7: one bad grade is a bad grade", isAnswered, by(caller, angry, orders(verified)), "", 0},
+		{"E7: the second, after a rework, lifts it to the district", reworked, by(caller, angry, orders(verified)), "E7 2 to 4 150105", 2},
+		{"E7: so it does where the community considers it anew", reworked, by(caller, angry, orders(cancelled)), "E7 2 to 4 150105", 2},
+		{"E7: grade 2 of a settled matter is bad enough", reworked, by(caller, RecordCallback{Resolved: true, Grade: 2, Merit: true}, orders(verified)), "E7 2 to 4 150105", 2},
+		{"E7: grade 3 is not", reworked, by(caller, RecordCallback{Grade: 3, Merit: true}, orders(verified)), "", 0},
+		{"E7: the second, after it was reopened", again, by(caller, angry, orders(valves)), "E7 2 to 4 150105", 2},
+		{"E7: a closed demand has nobody's attention", again, about(unfounded, valves), "", 0},
+		{"E7: when it comes back, it has", when(again, about(unfounded, valves)), by(resident, Reopen{}), "E7 2 to 4 150105", 2},
+		{"E7: a changed grade is no second callback", when(isAnswered, unfounded, by(resident, Rerate{Grade: 1})), by(resident, Reopen{}), "", 0},
+		{"E7: a third lifts no higher", when(reworked, by(caller, angry, orders(verified)), by(manager, answer)), by(caller, angry, orders(verified)), "", 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			st := given(t, tt.given)
+			n := len(st.history)
+			if _, err := st.does(tt.when); err != nil {
+				t.Fatal(err)
+			}
+			var got string
+			var up Escalated
+			for _, e := range st.history[n:] {
+				if e, rises := e.event.(Escalated); rises {
+					up, got = e, fmt.Sprintf("%s %d to %d %s", e.Rule, e.From, e.To, e.Unit)
+				}
+			}
+			if got != tt.want || up.Count != tt.count || up.ID != "" {
+				t.Errorf("got %q, counted %d, due %q; want %q, %d", got, up.Count, up.ID, tt.want, tt.count)
+			}
+		})
+	}
+}
+
+// about is the same step about another order.
+func about(s step, o rule.OrderFact) step {
+	s.at.Facts = orders(o)
+	return s
+}
+
+func TestThresholdsAreThePolicys(t *testing.T) {
+	p := escalation.Default()
+	p.Urgings, p.UrgingWindow, p.Unsatisfied, p.Problem = 2, 1, 1, orgs.Level(5)
+	p.Districts = []escalation.DistrictLevels{{District: district, Levels: escalation.LevelMap{{Level: 2, Zh: "村", En: "village"}, {Level: 4, Zh: "旗", En: "banner"}, {Level: 5, Zh: "市", En: "city"}}}}
+	under := func(s step) step {
+		s.at.Escalation = p
+		return s
+	}
+	st := given(t, isAccepted, []step{under(by(resident, Urge{})), under(by(resident, Urge{}))})
+	if a := st.state.Attention; a.Level != 4 || a.Unit != district || a.Rule != "E6" || a.Rises != 1 {
+		t.Errorf("two urgings where streets are left out: got %+v", a)
+	}
+	st = given(t, isAnswered, []step{under(by(caller, angry, orders(verified)))})
+	if a := st.state.Attention; a.Level != 5 || a.Unit != city || a.Rule != "E7" || !a.Since.Equal(st.now) {
+		t.Errorf("one bad grade: got %+v", a)
+	}
+}
+
+// A person's request that comes twice is a repeat, whatever the clock did in between.
+func TestTheClockDoesNotHideWhatWasSaid(t *testing.T) {
+	st := given(t, isAccepted, []step{by(resident, Urge{}), by(resident, Urge{})})
+	s := by(resident, Urge{})
+	at := st.meet(s)
+	es, err := Decide(st.state, s.command, at)
+	if len(es) != 2 || err != nil {
+		t.Fatalf("got %v, %v", es, err)
+	}
+	for _, e := range es {
+		st.fold(e, at.Stamp)
+	}
+	st.sweep(t, ending("2026-03-09"), false)
+	if es, err := Decide(st.state, s.command, at); es != nil || err != nil {
+		t.Errorf("asked twice, with warnings and an expiry in between: got %v, %v", es, err)
+	}
+}
+
+// hand is a clockwork: what it believes is next, and how it folds what it did. The laws are tried on ours, and on
+// broken ones.
+type hand struct {
+	alarms func(State) []rule.Alarm
+	evolve func(State, Event, rule.Stamp) State
+}
+
+var ours = hand{State.Alarms, Evolve}
+
+// run lets a clock run on a demand up to an instant, and holds it against the laws. What fired is kept in fired.
+func (h hand) run(t fataler, st *story, until time.Time, down bool, fired map[string]bool) {
+	for n := 0; ; n++ {
+		a, waits := rule.Earliest(h.alarms(st.state))
+		if !waits || a.At.After(until) {
+			break
+		}
+		if n == 50 {
+			t.Fatalf("a sweep without end: %s of %s", a.Step, a.ID)
+		}
+		if a.At.Nanosecond() != 0 || a.At.Sub(a.Due) > time.Second {
+			t.Fatalf("%s of %s at %s, due %s", a.Step, a.ID, a.At, a.Due)
+		}
+		ask := func(on time.Time) ([]Event, rule.At, error) {
+			at := rule.At{Stamp: rule.Stamp{Actor: clock, Occurred: on, Recorded: on}, Units: st.units,
+				Clocks: calendar.Rules{Calendar: calendar.China(), Policy: calendar.DefaultPolicy()}}
+			es, err := Decide(st.state, a.Command.(Command), at)
+			return es, at, err
+		}
+		if es, _, err := ask(a.At.Add(-time.Second)); refused(err) == nil || refused(err).Rule != "I15" || len(es) > 0 {
+			t.Fatalf("(a) %s of %s a second early: got %v, %v", a.Step, a.ID, es, err)
+		}
+		if es, _, err := ask(a.At); err != nil || len(es) == 0 {
+			t.Fatalf("(a) %s of %s at its time: got %v, %v", a.Step, a.ID, es, err)
+		}
+		if key := a.Key(); fired[key] {
+			t.Fatalf("(b) %s fired twice", key)
+		} else {
+			fired[key] = true
+		}
+		on := a.At
+		switch {
+		case down:
+			on = until
+		case on.Before(st.now):
+			on = st.now
+		}
+		es, at, err := ask(on)
+		if err != nil {
+			t.Fatalf("%s of %s at %s: %v", a.Step, a.ID, on, err)
+		}
+		st.now = on
+		for _, e := range es {
+			st.foldBy(t, h, e, at.Stamp)
+		}
+	}
+	for _, a := range h.alarms(st.state) {
+		if !a.At.After(until) {
+			t.Fatalf("(c) after everything up to %s was carried out, %s of %s waits since %s", until, a.Step, a.ID, a.At)
+		}
+	}
+	for _, d := range st.state.owed() { // whatever ran out is in the log
+		if !d.Due.Add(time.Second).After(until) && !st.state.Fired.Of(d.ID).Expired {
+			t.Fatalf("(b) %s was over at %s, and at %s nothing says so", d.ID, d.Due, until)
+		}
+	}
+}
+
+// foldBy appends an event and holds the fold against the laws.
+func (st *story) foldBy(t fataler, h hand, e Event, stamp rule.Stamp) {
+	before := st.state
+	stamp.Event = stream.Event(stream.Of(stream.Demand, self), "test", len(st.history))
+	st.history = append(st.history, entry{e, stamp})
+	st.state = h.evolve(before, e, stamp)
+	st.states = append(st.states, st.state)
+	after := st.state
+	if after.Attention.Level < before.Attention.Level || after.Attention.Rises < before.Attention.Rises {
+		t.Fatalf("(d) attention fell from %+v to %+v with %s", before.Attention, after.Attention, e.EventType())
+	}
+	if up, rises := e.(Escalated); rises && (up.To <= up.From || up.To <= before.Attention.Level || up.Unit == "") {
+		t.Fatalf("(d) %+v lifts nothing above %d", up, before.Attention.Level)
+	}
+	if before.Phase == PhaseInHandling && after.Phase == PhaseInHandling {
+		was, _ := before.Running.Get(calendar.Promise)
+		if is, runs := after.Running.Get(calendar.Promise); !runs || !reflect.DeepEqual(was, is) {
+			t.Fatalf("(e) the promise moved from %s to %s with %s", was.Due, is.Due, e.EventType())
+		}
+	}
+	if before.Phase != "" && !after.RaisedAt.Equal(before.RaisedAt) {
+		t.Fatalf("(e) a demand of %s is one of %s after %s", before.RaisedAt, after.RaisedAt, e.EventType())
+	}
+}
+
+// waits lets anybody try things with a demand while its clock runs, by a machine that is down now and then.
+func waits(t *rapid.T, h hand, fails fataler) *story {
+	st := begin()
+	fired := map[string]bool{}
+	for range rapid.IntRange(1, 25).Draw(t, "steps") {
+		if st.state.Phase == PhaseRedirected || st.state.Phase == PhaseWithdrawn {
+			break
+		}
+		x := st.apt(anyStep(t, st.state))
+		if p := st.state.Phase; rapid.IntRange(0, 3).Draw(t, "out of patience") == 0 {
+			switch {
+			case slices.Contains(working, p):
+				x = by(resident, Urge{}, time.Duration(rapid.Int64Range(1, int64(4*day)).Draw(t, "patience")))
+			case p == PhaseAnswered:
+				x = by(caller, angry, orders(verified))
+			}
+		}
+		if x.on.IsZero() {
+			x.on = st.now.Add(x.after)
+		}
+		h.run(fails, st, x.on, rapid.IntRange(0, 3).Draw(t, "down") == 0, fired) // nothing that is due waits for a person
+		at := st.meet(x)
+		es, err := Decide(st.state, x.command, at)
+		if err != nil {
+			continue
+		}
+		for _, e := range es {
+			st.foldBy(fails, h, e, at.Stamp)
+			switch e := e.(type) { // people may not act for the clock here: it was there before
+			case WarningRaised, ClockExpired:
+				fails.Fatalf("the clock had left %+v to do", e)
+			}
+		}
+	}
+	h.run(fails, st, st.now.Add(400*day), rapid.Bool().Draw(t, "down at the end"), fired)
+	return st
+}
+
+func TestTheClockKeepsItsLaws(t *testing.T) {
+	seen := map[string]int{}
+	missing := func() []string {
+		return slices.DeleteFunc([]string{"warning accept", "warning triage", "warning topic_news", "warning promise", "warning callback",
+			"expired accept", "expired triage", "expired topic_news", "expired promise", "expired callback", "E5", "E6", "E7",
+			"waived anonymous", "waived do_not_call", "waived unreached", "waived not_called"}, func(what string) bool { return seen[what] > 0 })
+	}
+	// Chance may leave out a rare one for a while, but not for twenty rounds.
+	for range 20 {
+		rapid.Check(t, func(t *rapid.T) {
+			for range 5 {
+				for _, e := range waits(t, ours, t).history {
+					switch e := e.event.(type) {
+					case WarningRaised:
+						seen["warning "+string(e.Clock)]++
+					case ClockExpired:
+						seen["expired "+string(e.Clock)]++
+					case Escalated:
+						seen[e.Rule]++
+					case CallbackWaived:
+						seen["waived "+e.Cause]++
+					}
+				}
+			}
+		})
+		if t.Failed() || len(missing()) == 0 {
+			break
+		}
+	}
+	for _, what := range missing() {
+		t.Errorf("%s never happened: nothing was shown about it", what)
+	}
+}
+
+// broke ends a trial that a law was broken in.
+type broke string
+
+func (broke) Fatalf(format string, args ...any) { panic(broke(fmt.Sprintf(format, args...))) }
+
+func TestABrokenClockIsFound(t *testing.T) {
+	for name, h := range map[string]struct {
+		hand
+		law string
+	}{
+		"a second early": {hand{func(s State) []rule.Alarm {
+			as := s.Alarms()
+			for i := range as {
+				as[i].At = as[i].At.Add(-time.Second)
+			}
+			return as
+		}, Evolve}, "(a)"},
+		"a second late": {hand{func(s State) []rule.Alarm {
+			as := s.Alarms()
+			for i := range as {
+				as[i].At = as[i].At.Add(time.Second)
+			}
+			return as
+		}, Evolve}, ""},
+		"one that forgets what it did": {hand{State.Alarms, func(s State, e Event, st rule.Stamp) State {
+			s = Evolve(s, e, st)
+			s.Fired = nil
+			return s
+		}}, "(b)"},
+		"one that never expires": {hand{func(s State) []rule.Alarm {
+			return slices.DeleteFunc(s.Alarms(), func(a rule.Alarm) bool { return a.Step == "expiry" })
+		}, Evolve}, "(b)"},
+		"one whose attention tires": {hand{State.Alarms, func(s State, e Event, st rule.Stamp) State {
+			s = Evolve(s, e, st)
+			if _, closed := e.(CallbackRecorded); closed {
+				s.Attention = rule.Attention{}
+			}
+			return s
+		}}, "(d)"},
+		"one that stops while others work": {hand{State.Alarms, func(s State, e Event, st rule.Stamp) State {
+			s = Evolve(s, e, st)
+			if _, noted := e.(ProgressNoted); noted {
+				s.Running = slices.Clone(s.Running)
+				for i := range s.Running {
+					s.Running[i].Due = s.Running[i].Due.Add(day)
+				}
+			}
+			return s
+		}}, "(e)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			found := ""
+			for seed := 1; seed <= 20_000 && found == ""; seed++ {
+				rapid.Custom(func(rt *rapid.T) bool {
+					defer func() {
+						if b, is := recover().(broke); is {
+							found = string(b)
+						}
+					}()
+					waits(rt, h.hand, broke(""))
+					return true
+				}).Example(seed)
+			}
+			if found == "" || !strings.HasPrefix(found, h.law) {
+				t.Errorf("got %q, want a law %s broken", found, h.law)
+			}
+		})
+	}
+}

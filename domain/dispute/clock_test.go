@@ -1,0 +1,292 @@
+package dispute
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"gridcase/domain/calendar"
+	"gridcase/domain/rule"
+	"gridcase/domain/stream"
+)
+
+// hand is a clockwork: what it believes is next, and how it folds what it did. The laws are tried on ours, and on
+// broken ones.
+type hand struct {
+	alarms func(State) []rule.Alarm
+	evolve func(State, Event, rule.Stamp) State
+}
+
+var ours = hand{State.Alarms, Evolve}
+
+type fataler interface{ Fatalf(string, ...any) }
+
+// askClock puts an alarm's command to the dispute at an instant.
+func (st *story) askClock(a rule.Alarm, on time.Time) ([]Event, rule.At, error) {
+	at := rule.At{Stamp: rule.Stamp{Actor: clock, Occurred: on, Recorded: on}, Units: st.units,
+		Clocks: calendar.Rules{Calendar: calendar.China(), Policy: calendar.DefaultPolicy()}}
+	es, err := Decide(st.state, a.Command.(Command), at)
+	return es, at, err
+}
+
+// run lets a clock run on a dispute up to an instant, all of it at that instant if the machine was down, and holds it
+// against the laws. What fired is kept in fired.
+func (h hand) run(t fataler, st *story, until time.Time, down bool, fired map[string]bool) {
+	for n := 0; ; n++ {
+		a, waits := rule.Earliest(h.alarms(st.state))
+		if !waits || a.At.After(until) {
+			break
+		}
+		if n == 50 {
+			t.Fatalf("a sweep without end: %s of %s", a.Step, a.ID)
+		}
+		if es, _, err := st.askClock(a, a.At.Add(-time.Second)); refused(err) == nil || refused(err).Code != rule.GuardFailed || len(es) > 0 {
+			t.Fatalf("(a) %s of %s a second early: got %v, %v", a.Step, a.ID, es, err)
+		}
+		if es, _, err := st.askClock(a, a.At); err != nil || len(es) == 0 {
+			t.Fatalf("(a) %s of %s at its time: got %v, %v", a.Step, a.ID, es, err)
+		}
+		if fired[a.Key()] {
+			t.Fatalf("(b) %s fired twice", a.Key())
+		}
+		fired[a.Key()] = true
+		on := a.At
+		switch {
+		case down:
+			on = until
+		case on.Before(st.now):
+			t.Fatalf("%s of %s was due at %s, before what it is about: %s", a.Step, a.ID, a.At, st.now)
+		}
+		es, at, err := st.askClock(a, on)
+		if err != nil {
+			t.Fatalf("%s of %s at %s: %v", a.Step, a.ID, on, err)
+		}
+		st.now = on
+		st.foldBy(t, h, at, es...)
+	}
+	for _, a := range h.alarms(st.state) {
+		if !a.At.After(until) {
+			t.Fatalf("(c) after everything up to %s was carried out, %s of %s waits since %s", until, a.Step, a.ID, a.At)
+		}
+	}
+	for _, d := range st.state.Running { // what ran out at the top is in the log, below it the next step was taken
+		if !d.Due.Add(time.Second).After(until) && !st.state.Fired.Of(d.ID).Expired {
+			t.Fatalf("(b) %s was over at %s, and at %s nothing says so", d.ID, d.Due, until)
+		}
+	}
+}
+
+// foldBy appends events and holds the fold against the laws.
+func (st *story) foldBy(t fataler, h hand, at rule.At, es ...Event) {
+	for _, e := range es {
+		stamp := at.Stamp
+		stamp.Event = stream.Event(stream.Of("dispute", self), "test", len(st.history))
+		before, after := st.state, h.evolve(st.state, e, stamp)
+		st.history, st.state, st.states = append(st.history, entry{e, stamp}), after, append(st.states, after)
+		if after.Attention.Level < before.Attention.Level || after.Attention.Rises < before.Attention.Rises {
+			t.Fatalf("(d) attention fell from %+v to %+v with %s", before.Attention, after.Attention, e.EventType())
+		}
+		if up, rises := e.(Escalated); rises && (before.Rung != District || up.To <= max(up.From, before.Attention.Level) || up.Unit == "") {
+			t.Fatalf("(d) %+v lifts a dispute at rung %d with %+v", up, before.Rung, before.Attention)
+		}
+	}
+}
+
+// waits lets anybody try things with a dispute while its clock runs, by a machine that is down now and then.
+func waits(t *rapid.T, h hand, fails fataler) *story {
+	st := begin()
+	fired := map[string]bool{}
+	for range rapid.IntRange(1, 25).Draw(t, "steps") {
+		s := anyStep(st.state).Draw(t, "step")
+		down := rapid.IntRange(0, 3).Draw(t, "down") == 0
+		then := st.now.Add(s.after)
+		h.run(fails, st, then, down, fired) // nothing that is due waits for a person
+		s.after = then.Sub(st.now)
+		at := st.meet(s)
+		es, err := Decide(st.state, s.command, at)
+		if err == nil {
+			st.foldBy(fails, h, at, es...)
+		}
+	}
+	h.run(fails, st, st.now.Add(400*day), rapid.Bool().Draw(t, "down at the end"), fired)
+	return st
+}
+
+func TestTheClockKeepsItsLaws(t *testing.T) {
+	seen := map[string]int{}
+	rapid.Check(t, func(t *rapid.T) {
+		for range 5 {
+			for _, h := range waits(t, ours, t).history {
+				if h.stamp.Actor != clock {
+					continue
+				}
+				switch e := h.event.(type) {
+				case WarningRaised:
+					seen["warning "+string(e.Clock)]++
+				default:
+					seen[typed(e)]++
+				}
+			}
+		}
+	})
+	for _, want := range []string{"warning rung", "warning refer", "warning fulfil", "mediation-declined", "mediation-failed",
+		"dispute-referred-up", "agreement-fulfilled", "dispute-clock-expired", "dispute-escalated"} {
+		if seen[want] == 0 {
+			t.Errorf("%s never happened: nothing was shown about it", want)
+		}
+	}
+}
+
+// broke ends a trial that a law was broken in.
+type broke string
+
+func (broke) Fatalf(format string, args ...any) { panic(broke(fmt.Sprintf(format, args...))) }
+
+func TestABrokenClockIsFound(t *testing.T) {
+	changed := func(change func(*rule.Alarm)) func(State) []rule.Alarm {
+		return func(s State) []rule.Alarm {
+			as := s.Alarms()
+			for i := range as {
+				change(&as[i])
+			}
+			return as
+		}
+	}
+	for name, h := range map[string]struct {
+		hand
+		law string
+	}{
+		"a second early": {hand{changed(func(a *rule.Alarm) { a.At = a.At.Add(-time.Second) }), Evolve}, "(a)"},
+		"a second late":  {hand{changed(func(a *rule.Alarm) { a.At = a.At.Add(time.Second) }), Evolve}, "(a)"},
+		"one that takes the wrong step": {hand{changed(func(a *rule.Alarm) {
+			if _, declines := a.Command.(DeclineMediation); declines {
+				a.Command = FailMediation{}
+			}
+		}), Evolve}, "(a)"},
+		"one that refers up from the top": {hand{changed(func(a *rule.Alarm) {
+			if _, ends := a.Command.(ExpireClock); ends {
+				a.Command = ReferUp{}
+			}
+		}), Evolve}, "(a)"},
+		"one that forgets what it did": {hand{State.Alarms, func(s State, e Event, st rule.Stamp) State {
+			s = Evolve(s, e, st)
+			s.Fired = nil
+			return s
+		}}, "(b)"},
+		"one that never expires": {hand{func(s State) []rule.Alarm {
+			return slices.DeleteFunc(s.Alarms(), func(a rule.Alarm) bool { return a.Step == "expiry" })
+		}, Evolve}, "(b)"},
+		"one whose attention tires": {hand{State.Alarms, func(s State, e Event, st rule.Stamp) State {
+			s = Evolve(s, e, st)
+			if _, out := e.(ReferredOut); out {
+				s.Attention = rule.Attention{}
+			}
+			return s
+		}}, "(d)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			found := ""
+			for seed := 1; seed <= 20_000 && found == ""; seed++ {
+				rapid.Custom(func(rt *rapid.T) bool {
+					defer func() {
+						if b, is := recover().(broke); is {
+							found = string(b)
+						}
+					}()
+					waits(rt, h.hand, broke(""))
+					return true
+				}).Example(seed)
+			}
+			if !strings.HasPrefix(found, h.law) || found == "" {
+				t.Errorf("got %q, want law %s broken", found, h.law)
+			}
+		})
+	}
+}
+
+// What the clock does, left alone, within half a year.
+func TestWhatTheClockDoes(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		given []step
+		want  []string
+	}{
+		{"what nobody takes up goes from the street to the district and stays there, with the city's attention", []step{by(manager, openAt(Street))}, []string{
+			"03-30 17:30:00 warning rung", "03-31 17:30:00 warning rung", "04-02 00:00:00 mediation-declined",
+			"04-03 17:30:00 warning refer", "04-07 17:30:00 warning refer", "04-09 00:00:00 dispute-referred-up",
+			"05-07 17:30:00 warning rung", "05-08 17:30:00 warning rung", "05-10 00:00:00 mediation-declined",
+			"05-11 17:30:00 warning refer", "05-12 17:30:00 warning refer", "05-14 00:00:00 dispute-clock-expired", "05-14 00:00:00 E5 4 to 5 150100"}},
+		{"a mediation whose time is over has failed", isMediating, []string{"03-30 17:30:00 warning rung", "03-31 17:30:00 warning rung", "04-02 00:00:00 mediation-failed"}},
+		{"one that was extended has its own warnings", when(isMediating, by(med, extend)), []string{
+			"04-14 17:30:00 warning rung", "04-15 17:30:00 warning rung", "04-17 00:00:00 mediation-failed"}},
+		{"one extended by a day on the last is not warned of late", when(isMediating, by(med, ExtendRung{Amount: 1, Consent: true}, 30*day)), []string{
+			"04-01 17:30:00 warning rung", "04-03 00:00:00 mediation-failed"}},
+		{"an agreement that nobody complains of counts as kept", isAgreed, []string{
+			"05-29 17:30:00 warning fulfil", "06-01 00:00:00 agreement-fulfilled"}},
+		{"what left the ladder has no clock", isOut, nil},
+		{"what was withdrawn neither", isEnded, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			st := given(t, c.given...)
+			n := len(st.history)
+			ours.run(t, st, st.now.Add(180*day), false, map[string]bool{})
+			var got []string
+			for _, h := range st.history[n:] {
+				on := h.stamp.Recorded.In(calendar.Zone()).Format("01-02 15:04:05 ")
+				switch e := h.event.(type) {
+				case WarningRaised:
+					if e.LateBy > 0 {
+						on += "late "
+					}
+					got = append(got, on+"warning "+string(e.Clock))
+				case Escalated:
+					got = append(got, on+fmt.Sprintf("%s %d to %d %s", e.Rule, e.From, e.To, e.Unit))
+				default:
+					got = append(got, on+typed(e))
+				}
+			}
+			if len(got) > len(c.want) && len(c.want) > 0 && c.given[len(c.given)-1].command.Name() != "open" {
+				got = got[:len(c.want)] // how it goes on from there is the first line's
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("got  %q\nwant %q", got, c.want)
+			}
+		})
+	}
+}
+
+func TestTheClockAskedTwiceDecidesNothing(t *testing.T) {
+	st := given(t, isTopFailing...)
+	d, _ := st.state.Running.Get(calendar.Refer)
+	s := by(clock, ExpireClock{d.ID}, 30*day)
+	at := st.meet(s)
+	for n := range 2 {
+		es, err := Decide(st.state, s.command, at)
+		if len(es) != 2-2*n || err != nil {
+			t.Errorf("time %d: got %v, %v", n+1, es, err)
+		}
+		st.fold(at, es...)
+	}
+	if es, err := Decide(st.state, RaiseWarning{d.ID}, at); len(es) > 0 || err != nil {
+		t.Errorf("a warning after the expiry: got %v, %v", es, err)
+	}
+	// The mediator's request that comes again after the clock spoke is a repeat.
+	last := st.history[1]
+	repeat := at
+	repeat.Actor, repeat.Occurred = last.stamp.Actor, last.stamp.Occurred
+	if es, err := Decide(st.state, decline, repeat); len(es) > 0 || err != nil {
+		t.Errorf("declined again: got %v, %v", es, err)
+	}
+	if a := st.state.Attention; a.Level != 5 || a.Unit != city || a.Rule != "E5" {
+		t.Errorf("got the attention %+v", a)
+	}
+	low := given(t, isFailed...)
+	d, _ = low.state.Running.Get(calendar.Refer)
+	if es, err := low.does(by(clock, ExpireClock{d.ID}, 30*day)); refused(err) == nil || refused(err).Rule != "P6" {
+		t.Errorf("below the top rung: got %v, %v, want a refusal under P6", es, err)
+	}
+}

@@ -1,0 +1,288 @@
+package topic
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"gridcase/domain/calendar"
+	"gridcase/domain/rule"
+	"gridcase/domain/stream"
+)
+
+// hand is a clockwork: what it believes is next, and how it folds what it did. The laws are tried on ours, and on
+// broken ones.
+type hand struct {
+	alarms func(State) []rule.Alarm
+	evolve func(State, Event, rule.Stamp) State
+}
+
+var ours = hand{State.Alarms, Evolve}
+
+type fataler interface{ Fatalf(string, ...any) }
+
+// askClock puts an alarm's command to the topic at an instant.
+func (p *play) askClock(a rule.Alarm, on time.Time) ([]Event, rule.At, error) {
+	at := rule.At{Stamp: rule.Stamp{Actor: clock, Occurred: on, Recorded: on}, Units: p.units,
+		Clocks: calendar.Rules{Calendar: calendar.China(), Policy: calendar.DefaultPolicy()}}
+	events, err := Decide(p.state(), a.Command.(Command), at)
+	return events, at, err
+}
+
+// run lets a clock run on a topic up to an instant, all of it at that instant if the machine was down, and holds it
+// against the laws. What fired is kept in fired.
+func (h hand) run(t fataler, p *play, until time.Time, down bool, fired map[string]bool) {
+	for n := 0; ; n++ {
+		a, waits := rule.Earliest(h.alarms(p.state()))
+		if !waits || a.At.After(until) {
+			break
+		}
+		if n == 50 {
+			t.Fatalf("a sweep without end: %s of %s", a.Step, a.ID)
+		}
+		if events, _, err := p.askClock(a, a.At.Add(-time.Second)); len(events) > 0 || !strings.HasSuffix(outcome(events, err), " I15") {
+			t.Fatalf("(a) %s of %s a second early: got %v, %v", a.Step, a.ID, events, err)
+		}
+		if events, _, err := p.askClock(a, a.At); len(events) == 0 || err != nil {
+			t.Fatalf("(a) %s of %s at its time: got %v, %v", a.Step, a.ID, events, err)
+		}
+		if fired[a.Key()] {
+			t.Fatalf("(b) %s fired twice", a.Key())
+		}
+		fired[a.Key()] = true
+		on := a.At
+		switch {
+		case down:
+			on = until
+		case on.Before(p.now):
+			on = p.now
+		}
+		events, at, err := p.askClock(a, on)
+		if err != nil {
+			t.Fatalf("%s of %s at %s: %v", a.Step, a.ID, on, err)
+		}
+		p.now = on
+		p.recordBy(t, h, events, at)
+	}
+	for _, a := range h.alarms(p.state()) {
+		if !a.At.After(until) {
+			t.Fatalf("(c) after everything up to %s was carried out, %s of %s waits since %s", until, a.Step, a.ID, a.At)
+		}
+	}
+	for _, d := range p.state().Running { // whatever ran out is in the log
+		if !d.Due.Add(time.Second).After(until) && !p.state().Fired.Of(d.ID).Expired {
+			t.Fatalf("(b) %s was over at %s, and at %s nothing says so", d.ID, d.Due, until)
+		}
+	}
+}
+
+// recordBy appends events and holds the fold against the laws.
+func (p *play) recordBy(t fataler, h hand, events []Event, at rule.At) {
+	for _, e := range events {
+		e = readBack(e)
+		st := at.Stamp
+		st.Event = stream.Event(stream.Of(stream.Topic, self), "test", len(p.events))
+		before, after := p.state(), h.evolve(p.state(), e, st)
+		p.events, p.stamps, p.states = append(p.events, e), append(p.stamps, st), append(p.states, after)
+		if after.Attention.Level < before.Attention.Level || after.Attention.Rises < before.Attention.Rises {
+			t.Fatalf("(d) attention fell from %+v to %+v with %s", before.Attention, after.Attention, e.EventType())
+		}
+		if up, rises := e.(Escalated); rises && (up.To <= up.From || up.To <= before.Attention.Level || up.Unit == "") {
+			t.Fatalf("(d) %+v lifts nothing above %d", up, before.Attention.Level)
+		}
+		if d, ran := after.Running.Get(calendar.TopicReview); ran && after.Fired.Of(d.ID).Expired && len(events) > 1 {
+			t.Fatalf("a review date lifted the topic: %v", events)
+		}
+	}
+}
+
+// waits lets anybody try things with a topic while its clock runs, by a machine that is down now and then.
+func waits(t *rapid.T, h hand, fails fataler) *play {
+	w := &world{orders: map[stream.ID]string{}}
+	p := newPlay()
+	fired := map[string]bool{}
+	for range rapid.IntRange(1, 30).Draw(t, "steps") {
+		if rapid.IntRange(0, 2).Draw(t, "the world turns") == 0 {
+			w.turn(t, p.state())
+		}
+		st := randomMove(t, p.state(), *w)
+		h.run(fails, p, p.now.Add(st.wait), rapid.IntRange(0, 3).Draw(t, "down") == 0, fired) // nothing that is due waits for a person
+		st.wait = max(0, st.wait/2)
+		c, at := p.ask(st)
+		h.run(fails, p, p.now, false, fired)
+		if events, err := Decide(p.state(), c, at); err == nil {
+			p.recordBy(fails, h, events, at)
+			if again, err := Decide(p.state(), c, at); len(again) > 0 || err != nil {
+				fails.Fatalf("%s asked twice: got %v, %v", c.Name(), again, err)
+			}
+		}
+	}
+	h.run(fails, p, p.now.Add(400*day), rapid.Bool().Draw(t, "down at the end"), fired)
+	return p
+}
+
+func TestTheClockKeepsItsLaws(t *testing.T) {
+	seen := map[string]int{}
+	missing := func() []string {
+		return slices.DeleteFunc([]string{"warning open", "warning deliberate", "warning handover", "warning conclude", "warning topic_review",
+			"expired open", "expired deliberate", "expired handover", "expired conclude", "expired topic_review", "E5"},
+			func(what string) bool { return seen[what] > 0 })
+	}
+	// Chance may leave out a rare one for a while, but not for twenty rounds.
+	for range 20 {
+		rapid.Check(t, func(t *rapid.T) {
+			p := waits(t, ours, t)
+			for _, e := range p.events {
+				switch e := e.(type) {
+				case WarningRaised:
+					seen["warning "+string(e.Clock)]++
+				case ClockExpired:
+					seen["expired "+string(e.Clock)]++
+				case Escalated:
+					seen[e.Rule]++
+				}
+			}
+		})
+		if t.Failed() || len(missing()) == 0 {
+			break
+		}
+	}
+	for _, what := range missing() {
+		t.Errorf("%s never happened: nothing was shown about it", what)
+	}
+}
+
+// broke ends a trial that a law was broken in.
+type broke string
+
+func (broke) Fatalf(format string, args ...any) { panic(broke(fmt.Sprintf(format, args...))) }
+
+func TestABrokenClockIsFound(t *testing.T) {
+	moved := func(by time.Duration) func(State) []rule.Alarm {
+		return func(s State) []rule.Alarm {
+			as := s.Alarms()
+			for i := range as {
+				as[i].At = as[i].At.Add(by)
+			}
+			return as
+		}
+	}
+	for name, h := range map[string]struct {
+		hand
+		law string
+	}{
+		"a second early": {hand{moved(-time.Second), Evolve}, "(a)"},
+		"a second late":  {hand{moved(time.Second), Evolve}, "(a)"},
+		"one that forgets what it did": {hand{State.Alarms, func(s State, e Event, st rule.Stamp) State {
+			s = Evolve(s, e, st)
+			s.Fired = nil
+			return s
+		}}, "(b)"},
+		"one that never expires": {hand{func(s State) []rule.Alarm {
+			return slices.DeleteFunc(s.Alarms(), func(a rule.Alarm) bool { return a.Step == "expiry" })
+		}, Evolve}, "(b)"},
+		"one whose attention tires": {hand{State.Alarms, func(s State, e Event, st rule.Stamp) State {
+			s = Evolve(s, e, st)
+			if _, begun := e.(DeliberationOpened); begun {
+				s.Attention = rule.Attention{}
+			}
+			return s
+		}}, "(d)"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			found := ""
+			for seed := 1; seed <= 2000 && found == ""; seed++ {
+				rapid.Custom(func(rt *rapid.T) bool {
+					defer func() {
+						if b, is := recover().(broke); is {
+							found = string(b)
+						}
+					}()
+					waits(rt, h.hand, broke(""))
+					return true
+				}).Example(seed)
+			}
+			if !strings.HasPrefix(found, h.law) || found == "" {
+				t.Errorf("got %q, want law %s broken", found, h.law)
+			}
+		})
+	}
+}
+
+// What the clock does on the ways through the table.
+func TestWhatTheClockDoes(t *testing.T) {
+	ready := append(path(PhaseHandling), marksReady)
+	for _, c := range []struct {
+		name  string
+		steps []step
+		want  []string // within half a year
+	}{
+		{"a topic that nobody opens rises above the community", path(PhaseProposed), []string{
+			"warning open 03-13 17:30:00", "warning open 03-16 17:30:00", "expired open 03-18 00:00:00", "E5 2 to 3 150105003"}},
+		{"a deliberation that leads to nothing, too", path(PhaseDeliberating), []string{
+			"warning deliberate 04-01 17:30:00", "warning deliberate 04-02 17:30:00", "expired deliberate 04-04 00:00:00", "E5 2 to 3 150105003"}},
+		{"a vote that nobody closes is deliberated too long: the clock does not know its counts", path(PhaseVoting), []string{
+			"warning deliberate 04-01 17:30:00", "warning deliberate 04-02 17:30:00", "expired deliberate 04-04 00:00:00", "E5 2 to 3 150105003"}},
+		{"a review date reminds the convenor and lifts nothing", path(PhaseDeferred), []string{
+			"warning topic_review 05-08 17:30:00", "warning topic_review 05-09 17:30:00", "expired topic_review 05-11 00:00:00"}},
+		{"a plan that nobody hands over", path(PhaseAdopted), []string{
+			"warning handover 03-16 17:30:00", "warning handover 03-17 17:30:00", "expired handover 03-19 00:00:00", "E5 2 to 3 150105003"}},
+		{"work that is done and not concluded", ready, []string{
+			"warning conclude 03-25 17:30:00", "warning conclude 03-26 17:30:00", "expired conclude 03-28 00:00:00", "E5 2 to 3 150105003"}},
+		{"while work goes on no clock runs", path(PhaseHandling), nil},
+		{"a concluded topic has none", path(PhaseConcluded), nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := given(t, c.steps...)
+			n := len(p.events)
+			ours.run(t, p, p.now.Add(180*day), false, map[string]bool{})
+			var got []string
+			for i, e := range p.events[n:] {
+				on := p.stamps[n+i].Recorded.In(calendar.Zone()).Format(" 01-02 15:04:05")
+				switch e := e.(type) {
+				case WarningRaised:
+					got = append(got, "warning "+string(e.Clock)+on)
+				case ClockExpired:
+					got = append(got, "expired "+string(e.Clock)+on)
+				case Escalated:
+					got = append(got, fmt.Sprintf("%s %d to %d %s", e.Rule, e.From, e.To, e.Unit))
+				}
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("got  %q\nwant %q", got, c.want)
+			}
+		})
+	}
+}
+
+// The clock repeats itself on every node, and hides nothing that somebody said.
+func TestTheClockAskedTwiceDecidesNothing(t *testing.T) {
+	p := given(t, path(PhaseProposed)...)
+	supporting, at := p.ask(supports)
+	if events, err := Decide(p.state(), supporting, at); len(events) == 1 && err == nil {
+		p.record(events, at)
+	} else {
+		t.Fatalf("support: got %v, %v", events, err)
+	}
+	c, late := p.ask(expires)
+	for n := range 2 {
+		events, err := Decide(p.state(), c, late)
+		if len(events) != 2-2*n || err != nil {
+			t.Errorf("time %d: got %v, %v", n+1, events, err)
+		}
+		p.record(events, late)
+	}
+	if events, err := Decide(p.state(), RaiseWarning{runningID(p.state())}, late); len(events) > 0 || err != nil {
+		t.Errorf("a warning after the expiry: got %v, %v", events, err)
+	}
+	if events, err := Decide(p.state(), supporting, at); len(events) > 0 || err != nil {
+		t.Errorf("support asked twice, with an expiry in between: got %v, %v", events, err)
+	}
+	if events, err := Decide(p.state(), ExpireClock{"open/1/0/99"}, late); len(events) > 0 || err != nil {
+		t.Errorf("a clock that does not run: got %v, %v", events, err)
+	}
+}
