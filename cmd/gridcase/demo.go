@@ -77,8 +77,17 @@ type seeding struct {
 	size    city.Size
 	demands int
 	seed    uint64
-	dir     string // folder of keys and index; "": a temporary one
+	span    *city.Span // nil: the script of a year; else the city lives by itself, and seed and demands say nothing
+	dir     string     // folder of keys and index; "": a temporary one
 	say     func(demands int)
+	tell    func(*seeded) error // what came of it, before it is closed; nil: nobody asks
+}
+
+func (w seeding) drawSeed() uint64 {
+	if w.span != nil {
+		return w.span.Seed
+	}
+	return w.seed
 }
 
 // seeded is a city in memory: a log, and the engine that wrote it.
@@ -86,10 +95,11 @@ type seeded struct {
 	log    eventlog.Log
 	keys   *keys.Store
 	engine *engine.Engine
+	life   city.Chronicle // of a span
 	remove string
 }
 
-// seedInMemory plays the script of a year through the real engine, on a log in memory and a clock of its own.
+// seedInMemory plays the script of a year through the real engine, or lets the city live, on a log in memory and a clock of its own.
 func seedInMemory(ctx context.Context, w seeding) (_ *seeded, err error) {
 	m := &seeded{}
 	defer func() {
@@ -110,9 +120,13 @@ func seedInMemory(ctx context.Context, w seeding) (_ *seeded, err error) {
 		return nil, err
 	}
 	m.engine, err = engine.Open(ctx, engine.Config{Log: m.log, Keys: m.keys, Index: filepath.Join(w.dir, "index.db"), Rules: c.Rules(),
-		Now: clock.Now, Draw: city.Draw(w.seed), Origin: "gridcase.hohhot/demo/1", Program: version()})
+		Now: clock.Now, Draw: city.Draw(w.drawSeed()), Origin: "gridcase.hohhot/demo/1", Program: version()})
 	if err != nil {
 		return nil, err
+	}
+	if w.span != nil {
+		m.life, err = c.Live(ctx, m.engine, clock, *w.span, func(day int, _ time.Time) { w.say(day) })
+		return m, err
 	}
 	tally, err := c.Seed(ctx, m.engine, clock, c.Script(w.seed, w.demands), w.say)
 	if err == nil && len(tally.Refused) > 0 {
@@ -183,11 +197,16 @@ func seedFolder(ctx context.Context, dir string, s streams, w seeding) (err erro
 			return err
 		}
 	}
-	fmt.Fprintf(s.err, "seeding a synthetic year of %d demands …\n", w.demands)
+	what, total := "seeding", w.demands
+	if w.span == nil {
+		fmt.Fprintf(s.err, "seeding a synthetic year of %d demands …\n", w.demands)
+	} else {
+		what, total = "days lived", w.span.Days
+	}
 	began := time.Now()
 	w.dir = dir
-	p := newProgress(s.err, "seeding", int64(w.demands))
-	w.say = func(demands int) { p.at(int64(demands)) }
+	p := newProgress(s.err, what, int64(total))
+	w.say = func(n int) { p.at(int64(n)) }
 	m, err := seedInMemory(ctx, w)
 	p.end()
 	if err != nil {
@@ -208,6 +227,9 @@ func seedFolder(ctx context.Context, dir string, s streams, w seeding) (err erro
 		return err
 	}
 	fmt.Fprintf(s.err, "seeded %d events in %s\n", n, time.Since(began).Round(100*time.Millisecond))
+	if w.tell != nil {
+		return w.tell(m)
+	}
 	return nil
 }
 

@@ -18,6 +18,16 @@ func (s State) Alarms() []rule.Alarm {
 	})
 }
 
+// struck reports whether a command is the clock's own. Those know by [State.Fired] what happened before; two of them may
+// fall on one instant.
+func struck(c Command) bool {
+	switch c.(type) {
+	case RaiseWarning, ExpireClock, Escalate:
+		return true
+	}
+	return false
+}
+
 func (c RaiseWarning) decide(s State, at rule.At) (Event, error) {
 	w, r := s.Running.Warn(s.Fired, c.ID, at)
 	if w == nil {

@@ -231,7 +231,7 @@ func Decide(s State, c Command, at rule.At) ([]Event, error) {
 	if r := rule.NotFuture(at); r != nil {
 		return nil, Machine.Explain(s.Phase, r)
 	}
-	if repeats(s, c, at) {
+	if !struck(c) && repeats(s, c, at) {
 		return nil, nil
 	}
 	e, err := answer(s, c, at)

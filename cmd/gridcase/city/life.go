@@ -527,13 +527,5 @@ func (l *life) dispute(b birth) {
 	l.callBack(a, nil, l.judge())
 }
 
-// mediator sits at the rung: of the community, or at the centre of street or county.
-func mediator(a *asked, r dispute.Rung) rule.Actor {
-	switch r {
-	case dispute.Street:
-		return post(orgs.Mediator, body(a.place().street, "centre"))
-	case dispute.District:
-		return post(orgs.Mediator, body(a.place().county, "centre"))
-	}
-	return post(orgs.Mediator, a.place().code)
-}
+// mediator sits where a demand's mediation stands.
+func mediator(a *asked, r dispute.Rung) rule.Actor { return mediatorAt(a.place().code, r) }
