@@ -12,6 +12,7 @@ import (
 	"gridcase/domain/rule"
 	"gridcase/domain/stream"
 	"gridcase/domain/topic"
+	"gridcase/domain/whistle"
 	"gridcase/projections"
 )
 
@@ -54,6 +55,7 @@ func actions() table {
 	commands(t, &topic.Machine)
 	commands(t, &order.Machine)
 	commands(t, &dispute.Machine)
+	commands(t, &whistle.Machine)
 	return t
 }
 
@@ -120,6 +122,10 @@ func (s *Server) sees(ctx context.Context, a rule.Actor, n stream.Name, state an
 		}
 	case order.State:
 		if inSeat(st.Place, st.Grid) || v.Seat != "" && units.Path(st.Lead) == v.Seat {
+			return true, nil
+		}
+	case whistle.State: // and, as the views know, each unit that it summons with its parent department or members
+		if inSeat(st.Street, "") {
 			return true, nil
 		}
 	case dispute.State:

@@ -118,7 +118,7 @@ func splitCommand(path string) (c stream.Category, id, command string, ok bool) 
 	if !strings.HasPrefix(path, base+"/") || len(parts) != 3 {
 		return "", "", "", false
 	}
-	for _, c := range []stream.Category{stream.Demand, stream.Topic, stream.Order, stream.Dispute} {
+	for _, c := range []stream.Category{stream.Demand, stream.Topic, stream.Order, stream.Dispute, stream.Whistle} {
 		if parts[0] == string(c)+"s" {
 			return c, parts[1], parts[2], true
 		}

@@ -187,7 +187,7 @@ func (s *Server) shows(ctx context.Context, rq *request, n stream.Name) (bool, e
 	switch n.Category() {
 	case stream.Unit, stream.Grids:
 		return true, nil
-	case stream.Demand, stream.Topic, stream.Order, stream.Dispute:
+	case stream.Demand, stream.Topic, stream.Order, stream.Dispute, stream.Whistle:
 		state, _, err := s.Engine.Load(ctx, n)
 		if err != nil {
 			return false, err

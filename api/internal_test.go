@@ -19,6 +19,7 @@ import (
 	"gridcase/domain/orgs"
 	"gridcase/domain/sealed"
 	"gridcase/domain/topic"
+	"gridcase/domain/whistle"
 )
 
 func TestCoordinatesComeBackToWGS84(t *testing.T) {
@@ -55,6 +56,7 @@ func TestTheWordsInTheTagsAreThoseOfTheRules(t *testing.T) {
 	gather(words, topic.Formats())
 	gather(words, []topic.Kind{topic.Ordinary, topic.MicroProject})
 	gather(words, dispute.Targets())
+	gather(words, whistle.Classes())
 	gather(words, []orgs.Duty{orgs.DutyLead, orgs.DutyAssistant})
 	checked := 0
 	var walk func(reflect.Type)
@@ -77,10 +79,10 @@ func TestTheWordsInTheTagsAreThoseOfTheRules(t *testing.T) {
 		}
 	}
 	for _, b := range []any{raiseBody{}, acceptBody{}, answerOnTheSpotBody{}, declineBody{}, fastTrackBody{}, reclassifyBody{}, splitBody{},
-		proposeBody{}, openDeliberationBody{}, holdDeliberationBody{}, referOutBody{}, appointGridWorkerBody{}} {
+		proposeBody{}, openDeliberationBody{}, holdDeliberationBody{}, referOutBody{}, blowBody{}, appointGridWorkerBody{}} {
 		walk(reflect.TypeOf(b))
 	}
-	if checked < 16 {
+	if checked < 17 {
 		t.Errorf("only %d members were compared", checked)
 	}
 	if got := strings.Join(order.Outcomes(), ","); got != reflect.TypeFor[reportHandlingBody]().Field(1).Tag.Get("enum") {

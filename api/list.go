@@ -41,19 +41,8 @@ func (s *Server) listing(ctx context.Context, q *ListQuery) (page projections.Pa
 		return
 	}
 	var faults []Fault
-	instantOf := func(name, text string) time.Time {
-		if text == "" {
-			return time.Time{}
-		}
-		// A plus sign in a query is a space to whoever forgot to escape it: an offset is all that it can be here.
-		t, err := time.Parse(time.RFC3339, strings.ReplaceAll(text, " ", "+"))
-		if err != nil {
-			faults = append(faults, fault("query."+name, "not_an_instant", "时间须为带时区的 RFC 3339 格式", "must be a time with its offset"))
-		}
-		return t
-	}
-	due = projections.Span{From: instantOf("due_after", q.DueAfter), To: instantOf("due_before", q.DueBefore)}
-	raised = projections.Span{From: instantOf("raised_from", q.From), To: instantOf("raised_to", q.To)}
+	due = spanOf("due_after", q.DueAfter, "due_before", q.DueBefore, &faults)
+	raised = spanOf("raised_from", q.From, "raised_to", q.To, &faults)
 	if len(faults) > 0 {
 		err = invalid(faults...)
 		return
@@ -66,6 +55,22 @@ func (s *Server) listing(ctx context.Context, q *ListQuery) (page projections.Pa
 		Community: orgs.UnitCode(q.Community), Grid: orgs.GridCode(q.Grid)}
 	err = s.awaited(ctx, q.Position)
 	return
+}
+
+// spanOf reads the two ends of a span from a query; either may be left out.
+func spanOf(fromName, from, toName, to string, faults *[]Fault) projections.Span {
+	instantOf := func(name, text string) time.Time {
+		if text == "" {
+			return time.Time{}
+		}
+		// A plus sign in a query is a space to whoever forgot to escape it: an offset is all that it can be here.
+		t, err := time.Parse(time.RFC3339, strings.ReplaceAll(text, " ", "+"))
+		if err != nil {
+			*faults = append(*faults, fault("query."+name, "not_an_instant", "时间须为带时区的 RFC 3339 格式", "must be a time with its offset"))
+		}
+		return t
+	}
+	return projections.Span{From: instantOf(fromName, from), To: instantOf(toName, to)}
 }
 
 // List is a page of a list.

@@ -19,6 +19,7 @@ import (
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
 	"gridcase/domain/topic"
+	"gridcase/domain/whistle"
 	"gridcase/eventlog"
 )
 
@@ -339,6 +340,7 @@ func TestEveryCommandOfAPersonIsOfferedAndDescribed(t *testing.T) {
 	offered("topic", people(&topic.Machine, "propose"))
 	offered("order", people(&order.Machine, "dispatch"))
 	offered("dispute", people(&dispute.Machine, "open"))
+	offered("whistle", people(&whistle.Machine, "blow"))
 }
 
 // people lists the commands of a machine that somebody other than the process manager may give.

@@ -18,6 +18,7 @@ import (
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
 	"gridcase/domain/topic"
+	"gridcase/domain/whistle"
 )
 
 // term is one row of docs/glossary.md.
@@ -71,6 +72,7 @@ func TestEveryWordOfTheDomainIsInTheGlossary(t *testing.T) {
 	states(t, stored, topic.Machine.Name, topic.Machine.States)
 	states(t, stored, order.Machine.Name, order.Machine.States)
 	states(t, stored, dispute.Machine.Name, dispute.Machine.States)
+	states(t, stored, whistle.Machine.Name, whistle.Machine.States)
 	words := map[string]bool{}
 	for _, g := range glossary(t) {
 		words[g.en] = true

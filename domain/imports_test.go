@@ -37,8 +37,9 @@ var within = map[string][]string{
 	"topic":      {"calendar", "orgs", "rule", "sealed", "stream"},
 	"order":      {"calendar", "orgs", "rule", "sealed", "stream"},
 	"dispute":    {"calendar", "orgs", "rule", "sealed", "stream"},
-	"event":      {"demand", "dispute", "order", "orgs", "rule", "sealed", "stream", "topic"},
-	"flow":       {"calendar", "demand", "dispute", "event", "order", "orgs", "sealed", "stream", "topic"},
+	"whistle":    {"calendar", "orgs", "rule", "sealed", "stream"},
+	"event":      {"demand", "dispute", "order", "orgs", "rule", "sealed", "stream", "topic", "whistle"},
+	"flow":       {"calendar", "demand", "dispute", "event", "order", "orgs", "sealed", "stream", "topic", "whistle"},
 }
 
 func TestRoomsImportOnlyWhatTheArrowsAllow(t *testing.T) {

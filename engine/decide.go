@@ -16,9 +16,10 @@ import (
 	"gridcase/domain/rule"
 	"gridcase/domain/stream"
 	"gridcase/domain/topic"
+	"gridcase/domain/whistle"
 )
 
-// Command is a command of one of the machines: a demand.Command, topic.Command, order.Command,
+// Command is a command of one of the machines: a demand.Command, topic.Command, order.Command, dispute.Command, whistle.Command,
 // orgs.UnitCommand or orgs.GridsCommand.
 type Command any
 
@@ -65,6 +66,9 @@ func needs(s event.State, c Command) rule.Refs {
 	case dispute.Command:
 		d, _ := s.(dispute.State)
 		return dispute.Needs(d, c)
+	case whistle.Command:
+		w, _ := s.(whistle.State)
+		return whistle.Needs(w, c)
 	}
 	return rule.Refs{}
 }
@@ -96,6 +100,12 @@ func decide(n stream.Name, s event.State, c Command, at rule.At) ([]event.Body, 
 			d.ID = n.ID()
 		}
 		return bodies(dispute.Decide(d, c, at))
+	case whistle.Command:
+		w, begun := s.(whistle.State)
+		if !begun {
+			w.ID = n.ID()
+		}
+		return bodies(whistle.Decide(w, c, at))
 	case orgs.UnitCommand:
 		if err := operates(at, c.Unit(), c); err != nil {
 			return nil, err
@@ -166,6 +176,8 @@ func standsAt(s event.State, command string) *rule.Refusal {
 		return order.Machine.Explain(s.Phase, refuse(string(s.Phase)))
 	case dispute.State:
 		return dispute.Machine.Explain(s.Phase, refuse(string(s.Phase)))
+	case whistle.State:
+		return whistle.Machine.Explain(s.Phase, refuse(string(s.Phase)))
 	}
 	return nil
 }
@@ -181,6 +193,8 @@ func holds(s event.State, c Command) bool {
 		return order.Machine.Holds(s.Phase, commandName(c))
 	case dispute.State:
 		return dispute.Machine.Holds(s.Phase, commandName(c))
+	case whistle.State:
+		return whistle.Machine.Holds(s.Phase, commandName(c))
 	}
 	return false
 }

@@ -25,6 +25,7 @@ import (
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
 	"gridcase/domain/topic"
+	"gridcase/domain/whistle"
 	"gridcase/eventlog"
 	"gridcase/eventlog/mem"
 )
@@ -45,6 +46,7 @@ type history struct {
 	demands []stream.ID
 	topics  []stream.ID
 	orders  []stream.ID
+	calls   []stream.ID // whistles
 	n       int
 }
 
@@ -163,6 +165,7 @@ func (h *history) organise() {
 		}
 		h.bodies = append(h.bodies, s+"-a01", s)
 	}
+	h.add(stream.Keyed(stream.Unit, "150105-t01"), orgs.UnitOpened{Code: "150105-t01", Name: "联合执法队", Kind: orgs.JointTeam, Parent: "150105", Members: []orgs.UnitCode{"150105003-a01"}})
 	open("150105003001-p012", orgs.Property, "150105003001") // begins like its neighbour -p01
 	h.places = append(h.places, "150102001001", "150105003", "150105-d02", "150105003001-p01", "150105003001-p012")
 	h.bodies = append(h.bodies, "150105-d01", "150105-d02", "150102001")
@@ -203,7 +206,7 @@ func (h *history) grid(unit orgs.UnitCode) orgs.GridCode {
 // step does something that may happen next.
 func (h *history) step() {
 	r := h.random
-	switch k := r.IntN(20); {
+	switch k := r.IntN(22); {
 	case k < 5 || len(h.demands) == 0:
 		unit := pick(r, h.places)
 		h.raise(pick(r, demand.Kinds()), unit, h.grid(unit), pick(r, []string{"", "暖气不热", "路灯不亮"}), "供热不足，家里很冷 "+fmt.Sprint(h.n), fmt.Sprint("1390000", r.IntN(30)), pick(r, []string{"r1", "r2", "r3"}))
@@ -217,8 +220,74 @@ func (h *history) step() {
 		h.reorganise()
 	case k == 11:
 		h.addBytes(pick(r, []stream.Name{"gridcase.access-x", stream.Of(stream.Demand, pick(r, h.demands))}), "from-the-future/1", []byte(`{"a":1}`))
+	case k == 20:
+		h.blow()
+	case k == 21 && len(h.calls) > 0:
+		h.moveWhistle(pick(r, h.calls))
+		h.moveWhistle(pick(r, h.calls))
 	default:
 		h.moveDemand(pick(r, h.demands))
+	}
+}
+
+// blow blows a whistle for some of those who may be called.
+func (h *history) blow() {
+	r := h.random
+	street := pick(r, []orgs.UnitCode{"150105003", "150105004"})
+	id := stream.For(stream.Whistle, "clerk-1", fmt.Sprint("w", h.n))
+	b := whistle.Blown{Street: street, Class: pick(r, whistle.Classes()), Place: street, Task: "联合整治", Demand: pick(r, h.demands)}
+	all := []orgs.UnitCode{street + "-a01", "150105-d01", "150105-d02", street + "001-p01", "150105-t01"}
+	r.Shuffle(len(all), func(i, j int) { all[i], all[j] = all[j], all[i] })
+	for i, u := range all[:1+r.IntN(3)] {
+		due := h.due(calendar.ReportIn)
+		due.ID = fmt.Sprintf("report_in/%d/0/%d", i+1, i+1)
+		b.Units = append(b.Units, whistle.Summons{Unit: u, ReportIn: due})
+	}
+	h.add(stream.Of(stream.Whistle, id), b)
+	h.calls = append(h.calls, id)
+}
+
+// moveWhistle does what may happen next to a whistle.
+func (h *history) moveWhistle(id stream.ID) {
+	r, name := h.random, stream.Of(stream.Whistle, id)
+	s := h.states[name].(whistle.State)
+	u := pick(r, s.Units)
+	switch s.Phase {
+	case whistle.PhaseOpen, whistle.PhaseOnSite:
+		switch st := u.Standing(); {
+		case u.Present():
+			h.add(name, whistle.UnitReleased{Unit: u.Code, At: h.now, Left: r.IntN(4) == 0})
+		case st == whistle.Awaited && r.IntN(5) == 0:
+			h.add(name, whistle.UnitExcused{Unit: u.Code, Reason: "火情"})
+		case st == whistle.Awaited && r.IntN(4) == 0:
+			h.add(name, whistle.UnitAbsent{Unit: u.Code, ID: u.Due.ID, Due: u.Due.Due})
+		case st == whistle.Awaited || st == whistle.Absent && r.IntN(2) == 0:
+			h.add(name, whistle.UnitReportedIn{Unit: u.Code, At: h.now, Late: r.IntN(3) == 0})
+		case s.Phase == whistle.PhaseOpen && r.IntN(3) == 0:
+			h.add(name, whistle.Cancelled{Reason: "误报"})
+		default:
+			var spared []orgs.UnitCode
+			for _, u := range s.Units {
+				if u.Standing() == whistle.Awaited && r.IntN(2) == 0 {
+					spared = append(spared, u.Code)
+				}
+			}
+			h.add(name, whistle.Concluded{Outcome: "已恢复", At: h.now, Spared: spared, Score: h.due(calendar.Score)})
+		}
+	case whistle.PhaseConcluded:
+		var b whistle.Scored
+		for _, u := range s.Units {
+			if u.Standing().Counts() {
+				b.Cards = append(b.Cards, whistle.Card{Unit: u.Code, ReportIn: u.Standing(), Stayed: u.Stayed(), Outcome: r.IntN(31), Comment: "评语", Score: r.IntN(10001)})
+			}
+		}
+		h.add(name, b)
+	case whistle.PhaseScored:
+		if u.Card != nil && r.IntN(3) == 0 {
+			k := *u.Card
+			k.ReportIn = pick(r, []whistle.Standing{whistle.OnTime, whistle.Late, whistle.Absent})
+			h.add(name, whistle.Rescored{Card: k, Reason: "申诉成立"})
+		}
 	}
 }
 

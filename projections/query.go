@@ -348,7 +348,7 @@ func (l listing) index(level, column string) string {
 
 // depth says how few rows a level leaves.
 func depth(level string) int {
-	return slices.Index([]string{"", "district", "street", "area", "raised_by", "lead"}, level)
+	return slices.Index([]string{"", "district", "street", "area", "raised_by", "lead", "unit"}, level)
 }
 
 func compound(ts []term) (string, []any) {

@@ -15,6 +15,7 @@ import (
 	"gridcase/domain/orgs"
 	"gridcase/domain/stream"
 	"gridcase/domain/topic"
+	"gridcase/domain/whistle"
 )
 
 // whole pages through a list to its end.
@@ -86,6 +87,18 @@ func (s sees) topic(v Viewer, p topic.State) bool {
 	return v.All || s.reaches(v, p.Unit) || v.Actor != "" && v.Actor == p.ProposedBy.ID
 }
 
+// summons: whoever sees the street, the unit itself, its parent department, and the members of a joint team.
+func (s sees) summons(v Viewer, w whistle.State, u orgs.UnitCode) bool {
+	seat, known := s.units.Unit(seatCode(v.Seat))
+	known = known && s.units.Path(seat.Code) == v.Seat
+	unit, _ := s.units.Unit(u)
+	return v.All || s.reaches(v, w.Street) || known && (seat.Code == u || seat.Code == unit.Department || slices.Contains(unit.Members, seat.Code))
+}
+
+func (s sees) whistle(v Viewer, w whistle.State) bool {
+	return slices.ContainsFunc(w.Units, func(u whistle.Unit) bool { return s.summons(v, w, u.Code) })
+}
+
 // viewers are all seats there are, with and without their powers, and those who have no seat.
 func viewers(units *orgs.Tree) []Viewer {
 	vs := []Viewer{{}, {All: true}, {All: true, Confidential: true}, {Actor: "r1"}, {Actor: "r2", Confidential: true}, {Actor: "nobody"},
@@ -109,7 +122,7 @@ func TestListsHoldExactlyWhatIsVisible(t *testing.T) {
 		ctx, v, rule := t.Context(), r.Views(), sees{h, r.Units()}
 		for _, who := range viewers(r.Units()) {
 			for _, sorted := range []Sort{ByDue, ByRaised} {
-				listed := map[stream.Category]map[stream.ID]int{stream.Demand: {}, stream.Topic: {}, stream.Order: {}}
+				listed := map[stream.Category]map[stream.ID]int{stream.Demand: {}, stream.Topic: {}, stream.Order: {}, stream.Whistle: {}, summons: {}}
 				p := Page{Limit: 17, Sort: sorted}
 				for _, row := range whole(t, func(p Page) ([]DemandRow, string, error) { return v.Demands(ctx, who, DemandFilter{Page: p}) }, p) {
 					listed[stream.Demand][row.ID]++
@@ -119,6 +132,12 @@ func TestListsHoldExactlyWhatIsVisible(t *testing.T) {
 				}
 				for _, row := range whole(t, func(p Page) ([]OrderRow, string, error) { return v.Orders(ctx, who, OrderFilter{Page: p}) }, p) {
 					listed[stream.Order][row.ID]++
+				}
+				for _, row := range whole(t, func(p Page) ([]WhistleRow, string, error) { return v.Whistles(ctx, who, WhistleFilter{Page: p}) }, p) {
+					listed[stream.Whistle][row.ID]++
+				}
+				for _, row := range whole(t, func(p Page) ([]SummonsRow, string, error) { return v.Summons(ctx, who, SummonsFilter{Page: p}) }, p) {
+					listed[summons][summonsID(row.Whistle, row.Unit)]++
 				}
 				check := func(kind stream.Category, id stream.ID, want bool) {
 					t.Helper()
@@ -138,10 +157,30 @@ func TestListsHoldExactlyWhatIsVisible(t *testing.T) {
 				for _, id := range h.orders {
 					check(stream.Order, id, rule.order(who, h.states[stream.Of(stream.Order, id)].(order.State)))
 				}
+				turnout, err := v.Turnout(ctx, who, SummonsFilter{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, id := range h.calls {
+					w := h.states[stream.Of(stream.Whistle, id)].(whistle.State)
+					check(stream.Whistle, id, rule.whistle(who, w))
+					for _, u := range w.Units {
+						check(summons, summonsID(id, u.Code), rule.summons(who, w, u.Code))
+						if rule.summons(who, w, u.Code) {
+							turnout[u.Standing()]--
+						}
+					}
+				}
+				for s, n := range turnout {
+					if n != 0 {
+						t.Fatalf("turnout for %+v: %d more %s than the rule says", who, n, s)
+					}
+				}
 				for kind, count := range map[stream.Category]func() (int, error){
-					stream.Demand: func() (int, error) { return v.CountDemands(ctx, who, DemandFilter{}) },
-					stream.Topic:  func() (int, error) { return v.CountTopics(ctx, who, TopicFilter{}) },
-					stream.Order:  func() (int, error) { return v.CountOrders(ctx, who, OrderFilter{}) },
+					stream.Demand:  func() (int, error) { return v.CountDemands(ctx, who, DemandFilter{}) },
+					stream.Topic:   func() (int, error) { return v.CountTopics(ctx, who, TopicFilter{}) },
+					stream.Order:   func() (int, error) { return v.CountOrders(ctx, who, OrderFilter{}) },
+					stream.Whistle: func() (int, error) { return v.CountWhistles(ctx, who, WhistleFilter{}) },
 				} {
 					if n, err := count(); err != nil || n != len(listed[kind]) {
 						t.Fatalf("count of %s for %+v: got %d, %v; the list has %d", kind, who, n, err, len(listed[kind]))
@@ -323,6 +362,47 @@ func TestRowsSayWhatTheStatesSay(t *testing.T) {
 			t.Fatalf("topic: got %+v, %v; want the row of %+v", row, err, p)
 		}
 	}
+	standings := map[whistle.Standing]int{}
+	for _, id := range h.calls {
+		w := h.states[stream.Of(stream.Whistle, id)].(whistle.State)
+		row, err := v.Whistle(t.Context(), id)
+		due, _ := w.Running.Next()
+		if err != nil || row.Phase != w.Phase || row.Class != w.Class || row.Street != w.Street || row.District != "150105" || row.Place != w.Place || row.Task != w.Task || row.Outcome != w.Outcome ||
+			row.Demand != w.Demand || row.Units != len(w.Units) || !row.Due.Equal(due) || !row.BlownAt.Equal(w.BlownAt) || !row.EndedAt.Equal(w.EndedAt) || !row.Since.Equal(w.Since) ||
+			row.Revision != h.heads[stream.Of(stream.Whistle, id)] {
+			t.Fatalf("whistle: got %+v, %v; want the row of %+v", row, err, w)
+		}
+		came, present := 0, 0
+		for _, u := range w.Units {
+			rows, _, err := v.Summons(t.Context(), Viewer{All: true}, SummonsFilter{Page: Page{Limit: 200}, Unit: u.Code, Street: w.Street, Due: Span{From: u.Due.Due, To: u.Due.Due.Add(time.Second)}})
+			i := slices.IndexFunc(rows, func(r SummonsRow) bool { return r.Whistle == id })
+			if err != nil || i < 0 {
+				t.Fatalf("summons of %s to %s: got %+v, %v", w.Street, u.Code, rows, err)
+			}
+			r, card := rows[i], whistle.Card{}
+			if u.Card != nil {
+				card = *u.Card
+			}
+			if r.Standing != u.Standing() || r.Class != w.Class || !r.Due.Equal(u.Due.Due) || !r.BlownAt.Equal(w.BlownAt) || !r.ReportedAt.Equal(u.ReportedAt) || r.Late != u.Late || r.Absent != u.Absent ||
+				r.Excused != u.Excused || !r.ReleasedAt.Equal(u.ReleasedAt) || r.Left != u.Left || r.Carded != (u.Card != nil) || r.Score != card.Score || r.Outcome != card.Outcome || r.Comment != card.Comment {
+				t.Fatalf("summons: got %+v, want the row of %+v", r, u)
+			}
+			if standings[r.Standing]++; !u.ReportedAt.IsZero() {
+				came++
+			}
+			if u.Present() {
+				present++
+			}
+		}
+		if row.Came != came || row.Present != present {
+			t.Fatalf("whistle: got %d came, %d present, want %d, %d", row.Came, row.Present, came, present)
+		}
+	}
+	for _, s := range whistle.Standings() {
+		if standings[s] == 0 {
+			t.Errorf("no unit stands %s: nothing was shown about it: %v", s, standings)
+		}
+	}
 	tracked := h.demand(h.demands[0])
 	if row, err := v.DemandByTracking(t.Context(), [32]byte(mustHex(t, tracked.Tracking))); err != nil || row.ID != tracked.ID {
 		t.Errorf("by tracking code: got %s, %v", row.ID, err)
@@ -333,6 +413,7 @@ func TestRowsSayWhatTheStatesSay(t *testing.T) {
 		"tracking": second(v.DemandByTracking(t.Context(), [32]byte{})),
 		"order":    second(v.OrderByNumber(t.Context(), "none")),
 		"topic":    second(v.TopicByNumber(t.Context(), "none")),
+		"whistle":  second(v.Whistle(t.Context(), stream.ID{1})),
 	} {
 		if !errors.Is(err, ErrNotFound) {
 			t.Errorf("an unknown %s: got %v, want ErrNotFound", name, err)

@@ -11,13 +11,14 @@ import (
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
 	"gridcase/domain/stream"
+	"gridcase/domain/whistle"
 )
 
 // Viewer is who asks, as far as lists must know.
 //
 // A seat sees what lies in its subtree: a demand by the unit or grid it lies in, a topic by its unit, an order by its
 // place, lead (with the competent member of a joint team), co-units and dispatching unit. It also sees the demands that such an order serves by lead
-// and co-units. Jurisdiction follows the organisation as it is now; paths never change.
+// and co-units, and a whistle by its street and by each unit that it summons. Jurisdiction follows the organisation as it is now; paths never change.
 type Viewer struct {
 	Seat         string // path of the unit whose subtree the rights reach, as from orgs.Tree.Path; "" = none
 	Actor        string // also sees what this actor raised, wherever it lies; "" = nothing by that
@@ -95,7 +96,7 @@ func seatCode(path string) orgs.UnitCode {
 	return orgs.UnitCode(path[strings.LastIndexByte(path, '/')+1:])
 }
 
-// Visible reports whether the viewer's lists hold the demand, topic or order. It is false for what does not exist.
+// Visible reports whether the viewer's lists hold the demand, topic, order or whistle. It is false for what does not exist.
 func (v *Views) Visible(ctx context.Context, who Viewer, kind stream.Category, id stream.ID) (visible bool, err error) {
 	i := slices.IndexFunc(listings, func(l listing) bool { return l.category == kind })
 	if i < 0 {
@@ -123,7 +124,7 @@ func (v *Views) Visible(ctx context.Context, who Viewer, kind stream.Category, i
 	return visible, nil
 }
 
-var listings = []listing{demandList, topicList, orderList}
+var listings = []listing{demandList, topicList, orderList, whistleList, unitList}
 
 // Reach is the view of who sees what beyond where it lies.
 //
@@ -156,8 +157,32 @@ func (r Reach) Apply(tx *Tx, e Entry) error {
 	case order.State:
 		before, _ := e.Before.(order.State)
 		r.order(tx, before, after, e.Units)
+	case whistle.State:
+		if before, _ := e.Before.(whistle.State); before.Phase == "" {
+			r.whistle(tx, after, e.Units)
+		}
 	}
 	return nil
+}
+
+// whistle shows it to whom it summons, and to each the own row.
+func (Reach) whistle(tx *Tx, s whistle.State, units *orgs.Tree) {
+	for _, u := range s.Units {
+		for _, seat := range callees(units, u.Code) {
+			tx.Put("reach", string(stream.Whistle), string(seat), bytesOf(s.ID), []byte{})
+			tx.Put("reach", string(summons), string(seat), bytesOf(summonsID(s.ID, u.Code)), []byte{})
+		}
+	}
+}
+
+// callees are the seats that see a summons to a unit: its own, its parent department's and, of a joint team, its members'.
+func callees(units *orgs.Tree, code orgs.UnitCode) []orgs.UnitCode {
+	u, _ := units.Unit(code)
+	seats := append([]orgs.UnitCode{code}, u.Members...)
+	if u.Department != "" {
+		seats = append(seats, u.Department)
+	}
+	return seats
 }
 
 // moved finds the rows of a demand anew for another home.

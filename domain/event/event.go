@@ -20,6 +20,7 @@ import (
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
 	"gridcase/domain/topic"
+	"gridcase/domain/whistle"
 )
 
 // Body is what an event says.
@@ -199,6 +200,17 @@ var catalogue = func() map[string]func([]byte) (Body, error) {
 	entry[dispute.WarningRaised](m)
 	entry[dispute.ClockExpired](m)
 	entry[dispute.Escalated](m)
+
+	entry[whistle.Blown](m)
+	entry[whistle.UnitReportedIn](m)
+	entry[whistle.UnitAbsent](m)
+	entry[whistle.UnitExcused](m)
+	entry[whistle.UnitReleased](m)
+	entry[whistle.Concluded](m)
+	entry[whistle.Cancelled](m)
+	entry[whistle.Scored](m)
+	entry[whistle.Rescored](m)
+	entry[whistle.WarningRaised](m)
 
 	entry[orgs.UnitOpened](m)
 	entry[orgs.UnitRenamed](m)

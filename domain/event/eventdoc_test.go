@@ -27,6 +27,7 @@ import (
 	"gridcase/domain/rule"
 	"gridcase/domain/sealed"
 	"gridcase/domain/topic"
+	"gridcase/domain/whistle"
 )
 
 var updateDocument = flag.Bool("update", false, "write the event reference anew instead of comparing it")
@@ -176,6 +177,7 @@ func newReferenceWriter(t *testing.T) *referenceWriter {
 	decidedBy(w, &topic.Machine)
 	decidedBy(w, &order.Machine)
 	decidedBy(w, &dispute.Machine)
+	decidedBy(w, &whistle.Machine)
 	return w
 }
 
@@ -248,7 +250,7 @@ func (w *referenceWriter) document() []byte {
 
 // inOrder returns the packages as a case meets them, and the house last.
 func inOrder(m map[string][]string) []string {
-	story := []string{"demand", "topic", "order", "dispute", "orgs"}
+	story := []string{"demand", "topic", "order", "dispute", "whistle", "orgs"}
 	place := func(p string) int {
 		if i := slices.Index(story, path.Base(p)); i >= 0 {
 			return i

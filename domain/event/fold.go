@@ -8,10 +8,11 @@ import (
 	"gridcase/domain/rule"
 	"gridcase/domain/stream"
 	"gridcase/domain/topic"
+	"gridcase/domain/whistle"
 )
 
 // State is what the events of one stream add up to: a [demand.State], [topic.State], [order.State],
-// [dispute.State], [orgs.UnitState] or [orgs.GridsState]; nil for streams that are not folded, and before the first event.
+// [dispute.State], [whistle.State], [orgs.UnitState] or [orgs.GridsState]; nil for streams that are not folded, and before the first event.
 type State any
 
 // Alarms lists what the clock does next on a stream in this state, nothing for states without clocks.
@@ -49,6 +50,12 @@ func Fold(n stream.Name, s State, b Body, st rule.Stamp) State {
 			d.ID = n.ID()
 		}
 		return dispute.Evolve(d, b, st)
+	case stream.Whistle:
+		w, begun := s.(whistle.State)
+		if !begun {
+			w.ID = n.ID()
+		}
+		return whistle.Evolve(w, b, st)
 	case stream.Unit:
 		u, _ := s.(orgs.UnitState)
 		return orgs.FoldUnit(u, b)

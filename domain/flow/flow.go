@@ -17,6 +17,7 @@ import (
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
 	"gridcase/domain/topic"
+	"gridcase/domain/whistle"
 )
 
 // Send is what to do on one stream, in one append: a rule of the book, its target, its commands.
@@ -139,6 +140,8 @@ func React(e event.Entry, w World) Plan {
 		r.order()
 	case stream.Dispute:
 		r.dispute()
+	case stream.Whistle:
+		r.whistle()
 	}
 	return r.Plan
 }
@@ -609,5 +612,26 @@ func (r *reaction) dispute() {
 	// An agreement may be broken long after the demand took another way: its later steps answer nothing.
 	if waits := r.Demand(d.Demand); mediated(waits) && waits.Dispute == r.id {
 		r.toDemand("R18", d.Demand, answer)
+	}
+}
+
+// whistle tells the demand that it names where it stands (R11). The cards are about the units, not about the demand.
+func (r *reaction) whistle() {
+	w, _ := r.After.(whistle.State)
+	if w.Demand.IsZero() {
+		return
+	}
+	before, _ := r.Before.(whistle.State)
+	switch b := r.Body.(type) {
+	case whistle.Blown:
+		r.noteAll([]stream.ID{w.Demand}, string(w.Phase), w.Street, b.Task, stream.ID{})
+	case whistle.UnitReportedIn:
+		if before.Phase != w.Phase { // the first that comes
+			r.noteAll([]stream.ID{w.Demand}, string(w.Phase), b.Unit, "", stream.ID{})
+		}
+	case whistle.Concluded:
+		r.noteAll([]stream.ID{w.Demand}, string(w.Phase), w.Street, b.Outcome, stream.ID{})
+	case whistle.Cancelled:
+		r.noteAll([]stream.ID{w.Demand}, string(w.Phase), w.Street, b.Reason, stream.ID{})
 	}
 }

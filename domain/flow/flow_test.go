@@ -2,6 +2,7 @@ package flow_test
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -13,8 +14,10 @@ import (
 	"gridcase/domain/flow"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
+	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
 	"gridcase/domain/topic"
+	"gridcase/domain/whistle"
 )
 
 // world is what the flow knows: streams by their ids.
@@ -388,6 +391,44 @@ func TestProgressIsToldToTheDemandsItConcerns(t *testing.T) {
 		}
 		if !slices.Equal(got, c.want) {
 			t.Errorf("%T: got %q, want %q", c.body, got, c.want)
+		}
+	}
+}
+
+// R11: a demand that a whistle names is told where the whistle stands, and nothing of who got which card.
+func TestAWhistleTellsTheDemandThatItNames(t *testing.T) {
+	var w world
+	w = w.d(d1, demand.PhaseInHandling).d(d2, demand.PhaseWithdrawn)
+	at := func(p whistle.Phase, d stream.ID) whistle.State {
+		return whistle.State{Phase: p, Street: "150105003", Demand: d}
+	}
+	for _, c := range []struct {
+		name          string
+		before, after whistle.State
+		body          event.Body
+		state         string // "": nothing is told
+		unit          orgs.UnitCode
+		summary       sealed.Public
+	}{
+		{"blown", whistle.State{}, at(whistle.PhaseOpen, d1), whistle.Blown{Task: "抢修"}, "open", "150105003", "抢修"},
+		{"the first comes", at(whistle.PhaseOpen, d1), at(whistle.PhaseOnSite, d1), whistle.UnitReportedIn{Unit: "150105003-a01"}, "on_site", "150105003-a01", ""},
+		{"a further one comes", at(whistle.PhaseOnSite, d1), at(whistle.PhaseOnSite, d1), whistle.UnitReportedIn{Unit: "150105003-a02"}, "", "", ""},
+		{"one is let go", at(whistle.PhaseOnSite, d1), at(whistle.PhaseOnSite, d1), whistle.UnitReleased{}, "", "", ""},
+		{"done", at(whistle.PhaseOnSite, d1), at(whistle.PhaseConcluded, d1), whistle.Concluded{Outcome: "修好"}, "concluded", "150105003", "修好"},
+		{"taken back", at(whistle.PhaseOpen, d1), at(whistle.PhaseCancelled, d1), whistle.Cancelled{Reason: "误报"}, "cancelled", "150105003", "误报"},
+		{"scored", at(whistle.PhaseConcluded, d1), at(whistle.PhaseScored, d1), whistle.Scored{}, "", "", ""},
+		{"without a demand", whistle.State{}, at(whistle.PhaseOpen, stream.ID{}), whistle.Blown{Task: "抢修"}, "", "", ""},
+		{"the demand was withdrawn", whistle.State{}, at(whistle.PhaseOpen, d2), whistle.Blown{Task: "抢修"}, "", "", ""},
+	} {
+		n := stream.Of(stream.Whistle, o1)
+		e := event.Entry{Stream: n, ID: cause, Revision: 3, Body: c.body, Before: c.before, After: c.after}
+		var want []flow.Send
+		if c.state != "" {
+			want = []flow.Send{{Rule: "R11", Stream: stream.Of(stream.Demand, d1), Commands: []any{demand.NoteProgress{
+				From: demand.Source{Stream: n, Revision: 3, Event: cause, Type: c.body.EventType()}, State: c.state, Unit: c.unit, Summary: c.summary}}}}
+		}
+		if got := flow.React(e, w).Sends; !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %+v, want %+v", c.name, got, want)
 		}
 	}
 }

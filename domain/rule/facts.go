@@ -49,6 +49,7 @@ type OrderFact struct {
 	ID        stream.ID
 	Phase     string
 	Lead      orgs.UnitCode
+	Place     orgs.UnitCode   // where the matter lies
 	Bodies    []orgs.UnitCode // every unit that has handled it, leads and co-units of all legs
 	Live      bool            // not terminal and not verified
 	Verified  bool            // verified at least once

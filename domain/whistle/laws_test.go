@@ -1,0 +1,391 @@
+package whistle
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"gridcase/domain/orgs"
+	"gridcase/domain/rule"
+)
+
+// broken lists which laws a whistle and its history break.
+func broken(s State, history []entry, units *orgs.Tree) []string {
+	var bs []string
+	law := func(holds bool, format string, args ...any) {
+		if !holds {
+			bs = append(bs, fmt.Sprintf(format, args...))
+		}
+	}
+
+	// Which clocks run: of each unit that is waited for, in the order they were summoned; or the one for the cards.
+	var want []string
+	switch s.Phase {
+	case PhaseOpen, PhaseOnSite:
+		for _, u := range s.Units {
+			if u.ReportedAt.IsZero() && !u.Excused {
+				want = append(want, u.Due.ID)
+			}
+		}
+	case PhaseConcluded:
+		want = []string{fmt.Sprintf("score/1/0/%d", len(s.Units)+1)}
+	}
+	law(slices.Equal(running(s), want), "in %s the clocks %v run, want %v", s.Phase, running(s), want)
+	law(s.EndedAt.IsZero() != s.Phase.Terminal(), "in %s it ended at %s", s.Phase, s.EndedAt)
+	law(s.before == nil || s.before.before == nil, "a state keeps all states before it")
+
+	came := 0
+	for _, u := range s.Units {
+		if !u.ReportedAt.IsZero() {
+			came++
+		}
+		st := u.Standing()
+		law(!u.Excused || u.ReportedAt.IsZero(), "%s came and was excused", u.Code)
+		law(u.ReleasedAt.IsZero() || !u.ReportedAt.IsZero() && !u.ReleasedAt.Before(u.ReportedAt), "%s was let go at %s and came at %s", u.Code, u.ReleasedAt, u.ReportedAt)
+		law(u.ReportedAt.IsZero() || u.Late == u.ReportedAt.After(u.Due.Due), "%s came at %s, due %s: late %v", u.Code, u.ReportedAt, u.Due.Due, u.Late)
+		law(!u.Present() || s.Phase == PhaseOnSite, "in %s %s is still there", s.Phase, u.Code)
+		law(slices.Contains(underway, s.Phase) || st != Awaited, "in %s %s is still waited for", s.Phase, u.Code)
+		law((s.Phase == PhaseCancelled) == (st == Void), "in %s %s stands %s", s.Phase, u.Code, st)
+		law((s.Phase == PhaseScored && st.Counts()) == (u.Card != nil), "in %s %s stands %s, card %v", s.Phase, u.Code, st, u.Card)
+		if u.Card != nil {
+			law(*u.Card == u.Card.scored() && u.Card.Score >= 0 && u.Card.Score <= 10000, "the card %+v does not add up", *u.Card)
+		}
+	}
+	law(came == 0 || s.Phase != PhaseOpen && s.Phase != PhaseCancelled, "in %s %d units have come", s.Phase, came)
+
+	// What the history says of who did what, and when.
+	ids, fired := map[string]time.Time{}, map[string]bool{}
+	for _, h := range history {
+		for _, d := range dues(h.event) {
+			_, twice := ids[d.ID]
+			law(!twice, "I15: the due instant %s was given twice", d.ID)
+			ids[d.ID] = d.Due
+		}
+		once := func(id, step string, at time.Time) {
+			law(!fired[id+step], "I15: %s %s came twice", id, step)
+			fired[id+step] = true
+			law(!h.stamp.Recorded.Before(at), "I15: %s %s came at %s, before %s", id, step, h.stamp.Recorded, at)
+		}
+		a := h.stamp.Actor
+		switch e := h.event.(type) {
+		case UnitAbsent:
+			once(e.ID, "expiry", ids[e.ID].Add(time.Second))
+		case WarningRaised:
+			once(e.ID, fmt.Sprint("warning ", e.Number), e.WarnAt)
+		case UnitReportedIn:
+			law(desked(a) || h.stamp.Second != nil && desked(*h.stamp.Second) && h.stamp.Second.ID != a.ID, "%s came, says %s alone", e.Unit, a.ID)
+		case UnitReleased, Concluded, Cancelled:
+			law(desked(a), "%T by %s", h.event, a.ID)
+		case Scored:
+			if a == clock {
+				once("score", "expiry", ids[fmt.Sprintf("score/1/0/%d", len(s.Units)+1)].Add(time.Second))
+			}
+		case UnitExcused:
+			law(!units.SameBody(a.Unit, e.Unit), "I2: %s excused %s", a.Unit, e.Unit)
+		case Rescored:
+			law(!units.SameBody(a.Unit, e.Card.Unit), "I2: %s judged %s", a.Unit, e.Card.Unit)
+		}
+	}
+	law(s.Dues == len(ids), "got %d due instants counted, want %d", s.Dues, len(ids))
+	return bs
+}
+
+// desked reports whether somebody commands for the street of these tests.
+func desked(a rule.Actor) bool { return a.Unit == street && slices.Contains(desk, a.Role) }
+
+// refold returns the state after a history.
+func refold(history []entry) State {
+	s := State{ID: self}
+	for _, h := range history {
+		s = Evolve(s, h.event, h.stamp)
+	}
+	return s
+}
+
+var people = []rule.Actor{desker, leader, handler, arbiter, evaluator, clock, person(orgs.Handler, department), person(orgs.UnitHead, utility),
+	person(orgs.Arbiter, department), person(orgs.Evaluator, agency), person(orgs.Dispatcher, nextStreet), person(orgs.StreetLeader, nextStreet)}
+
+// anyStep draws a command of somebody, as often right as wrong.
+func anyStep(s State) *rapid.Generator[step] {
+	return rapid.Custom(func(t *rapid.T) step {
+		c := rapid.SampledFrom(commands).Draw(t, "command")
+		if possible := Machine.Possible(s.Phase); len(possible) > 0 && rapid.IntRange(0, 3).Draw(t, "unlisted") > 0 {
+			name := rapid.SampledFrom(append(possible, "mark-absent", "raise-warning")).Draw(t, "possible")
+			c = commands[slices.IndexFunc(commands, func(c Command) bool { return c.Name() == name })]
+		}
+		unit := rapid.SampledFrom(append(slices.Clone(blow.Units), team)).Draw(t, "unit")
+		id := "none"
+		if n := len(s.Running); n > 0 {
+			id = s.Running[rapid.IntRange(0, n-1).Draw(t, "clock")].ID
+		}
+		var as []rule.Actor
+		switch was := c.(type) {
+		case Blow:
+			was.Class, as = rapid.SampledFrom(Classes()).Draw(t, "class"), []rule.Actor{desker, leader}
+			c = was
+		case ReportIn:
+			c, as = ReportIn{Unit: unit}, []rule.Actor{desker, leader, person(orgs.Handler, unit)}
+		case ReleaseUnit:
+			c, as = ReleaseUnit{Unit: unit, Left: rapid.Bool().Draw(t, "left"), Reason: "离场"}, []rule.Actor{desker}
+		case ExcuseUnit:
+			c, as = ExcuseUnit{Unit: unit, Reason: "火情"}, []rule.Actor{arbiter}
+		case MarkAbsent:
+			c, as = MarkAbsent{ID: id}, []rule.Actor{clock}
+		case RaiseWarning:
+			c, as = RaiseWarning{ID: id}, []rule.Actor{clock}
+		case Conclude, Cancel:
+			as = []rule.Actor{leader}
+		case Score:
+			c, as = anyMarks(t, s), []rule.Actor{leader, clock}
+		case Rescore:
+			c, as = Rescore{Unit: unit, ReportIn: rapid.SampledFrom([]Standing{"", OnTime, Late, Absent, Spared}).Draw(t, "report-in"),
+				Outcome: ptr(rapid.IntRange(-1, 31).Draw(t, "outcome")), Comment: "复核", Reason: "申诉"}, []rule.Actor{evaluator}
+		}
+		a := rapid.SampledFrom(as).Draw(t, "actor")
+		if rapid.IntRange(0, 3).Draw(t, "somebody else") == 0 {
+			a = rapid.SampledFrom(people).Draw(t, "other")
+		}
+		after := rapid.SampledFrom([]time.Duration{0, time.Second, time.Minute, 29 * time.Minute, 5 * time.Hour, day, 5 * day}).Draw(t, "after")
+		st := by(a, c, after, ago(rapid.SampledFrom([]time.Duration{0, 0, 0, time.Minute, 3 * time.Hour, 30 * time.Hour}).Draw(t, "ago")))
+		if rapid.Bool().Draw(t, "confirmed") {
+			st.at.Second = ptr(rapid.SampledFrom([]rule.Actor{desker, leader, handler, a}).Draw(t, "second"))
+		}
+		return st
+	})
+}
+
+// anyMarks rates those who get a card, and sometimes somebody else.
+func anyMarks(t *rapid.T, s State) Score {
+	var c Score
+	for _, u := range s.Units {
+		if u.Standing().Counts() || rapid.IntRange(0, 9).Draw(t, "too many") == 0 {
+			c.Marks = append(c.Marks, Mark{u.Code, rapid.IntRange(-1, 31).Draw(t, "outcome"), "评语"})
+		}
+	}
+	return c
+}
+
+// However people and the clock act: the laws hold after every step, the log tells the same as the steps did, no state
+// changes afterwards, a decision asked twice decides nothing, and the clock with the street's word leads to an end.
+func TestTheLawsHoldWhateverIsDone(t *testing.T) {
+	units := town()
+	reached, standings := map[Phase]int{}, map[Standing]int{}
+	rapid.Check(t, func(t *rapid.T) {
+		for range 10 {
+			st := begin()
+			for range rapid.IntRange(5, 30).Draw(t, "steps") {
+				anything(t, st, units)
+				reached[st.state.Phase]++
+			}
+			for i, s := range st.states {
+				if !reflect.DeepEqual(refold(st.history[:i+1]), s) {
+					t.Fatalf("the log tells another story of step %d than was seen, or its state changed afterwards", i+1)
+				}
+			}
+			for _, u := range st.state.Units {
+				standings[u.Standing()]++
+			}
+			end(t, st, units)
+		}
+	})
+	for _, p := range Machine.States {
+		if reached[p] == 0 {
+			t.Errorf("no run reached %s: nothing was shown about it", p)
+		}
+	}
+	for _, s := range Standings() {
+		if standings[s] == 0 {
+			t.Errorf("no unit ever stood %s: nothing was shown about it", s)
+		}
+	}
+}
+
+// anything takes a step, checks what it did, and asks again.
+func anything(t *rapid.T, st *story, units *orgs.Tree) {
+	s := anyStep(st.state).Draw(t, "step")
+	at := st.meet(s)
+	before := st.state
+	es, err := Decide(before, s.command, at)
+	switch r := refused(err); {
+	case err != nil && r == nil:
+		t.Fatalf("%s by %s in %q: %v", s.command.Name(), at.Actor.ID, before.Phase, err)
+	case r != nil && complete(r, before) != "":
+		t.Fatalf("%s by %s in %q: %s", s.command.Name(), at.Actor.ID, before.Phase, complete(r, before))
+	case r != nil && len(es) > 0:
+		t.Fatalf("%s was refused and decided %v", s.command.Name(), es)
+	}
+	st.fold(at, es...)
+	for _, u := range before.Units { // another future of the same state leaves this one alone
+		Evolve(before, UnitReportedIn{Unit: u.Code, At: morning}, at.Stamp)
+		Evolve(before, Scored{Cards: []Card{{Unit: u.Code, ReportIn: Void}}}, at.Stamp)
+	}
+	if bs := broken(st.state, st.history, units); len(st.history) > 0 && len(bs) > 0 {
+		t.Fatalf("after %s by %s: %q", s.command.Name(), at.Actor.ID, bs)
+	}
+	if _, warned := s.command.(RaiseWarning); len(es) > 0 && !warned {
+		at.Recorded = at.Recorded.Add(70 * day) // the answer got lost, and the request comes again much later
+		if again, err := Decide(st.state, s.command, at); len(again) > 0 || err != nil {
+			t.Fatalf("%s asked twice: got %v, %v, want nothing", s.command.Name(), again, err)
+		}
+	}
+}
+
+// sweep carries out every alarm as it comes due, up to an instant: each is refused a moment before its time, happens
+// once, and makes way for the next. It returns how many it carried out.
+func sweep(t failing, st *story, until time.Time) int {
+	n := 0
+	for ; ; n++ {
+		a, more := rule.Earliest(st.state.Alarms())
+		if !more || a.At.After(until) {
+			return n
+		}
+		if n > 100 {
+			t.Fatalf("the sweep does not end: %s again", a.Key())
+		}
+		c := a.Command.(Command)
+		early := st.meet(by(clock, c, time.Duration(0)))
+		early.Recorded = a.At.Add(-time.Millisecond)
+		early.Occurred = early.Recorded
+		if es, err := Decide(st.state, c, early); len(es) > 0 || refused(err) == nil {
+			t.Fatalf("%s a moment early: got %v, %v, want a refusal", a.Key(), es, err)
+		}
+		es, err := st.does(by(clock, c, max(0, a.At.Sub(st.now))))
+		if err != nil || len(es) != 1 {
+			t.Fatalf("%s at %s: got %v, %v, want one event", a.Key(), st.now, es, err)
+		}
+		if slices.ContainsFunc(st.state.Alarms(), func(b rule.Alarm) bool { return b.Key() == a.Key() }) {
+			t.Fatalf("%s was carried out and is still to come", a.Key())
+		}
+	}
+}
+
+// failing is what sweep needs of a test.
+type failing interface {
+	Fatalf(format string, args ...any)
+}
+
+// end leads a whistle to its end by the clock, and the one word that is the street's: that it is over.
+func end(t *rapid.T, st *story, units *orgs.Tree) {
+	if st.state.Phase == "" {
+		return
+	}
+	sweep(t, st, st.now.Add(100*day))
+	if slices.Contains(underway, st.state.Phase) {
+		for _, u := range st.state.Units {
+			if u.Present() {
+				if _, err := st.does(by(desker, ReleaseUnit{Unit: u.Code})); err != nil {
+					t.Fatalf("let %s go: %v", u.Code, err)
+				}
+			}
+		}
+		if _, err := st.does(by(desker, finish)); err != nil {
+			t.Fatalf("stuck in %s: %v", st.state.Phase, err)
+		}
+		sweep(t, st, st.now.Add(100*day))
+	}
+	if !st.state.Phase.Terminal() {
+		t.Fatalf("got no further than %s", st.state.Phase)
+	}
+	if bs := broken(st.state, st.history, units); len(bs) > 0 {
+		t.Fatalf("at the end: %q", bs)
+	}
+}
+
+// What the clock does to a whistle that everybody forgets: warn each unit, mark it absent; once it is over, warn of the
+// cards twice and give them.
+func TestTheClockCarriesAForgottenWhistleToItsEnd(t *testing.T) {
+	st := given(t, isOpen...)
+	if n := sweep(t, st, morning.Add(10*day)); n != 6 {
+		t.Errorf("got %d alarms, want a warning and an absence for each of 3 units", n)
+	}
+	if _, err := st.does(by(desker, finish)); err != nil {
+		t.Fatal(err)
+	}
+	if n := sweep(t, st, st.now.Add(10*day)); n != 3 || st.state.Phase != PhaseScored {
+		t.Errorf("got %d alarms and %s, want two warnings and the cards", n, st.state.Phase)
+	}
+	var said []string
+	for _, h := range st.history {
+		said = append(said, h.event.EventType())
+	}
+	want := []string{"whistle-blown/1", "whistle-warning-raised/1", "whistle-warning-raised/1", "whistle-warning-raised/1", "unit-absent/1",
+		"unit-absent/1", "unit-absent/1", "whistle-concluded/1", "whistle-warning-raised/1", "whistle-warning-raised/1", "whistle-scored/1"}
+	if !slices.Equal(said, want) {
+		t.Errorf("got %v, want %v", said, want)
+	}
+}
+
+// Laws that nothing can break prove nothing: each of these stories is false.
+func TestABrokenLawIsFound(t *testing.T) {
+	units := town()
+	at := func(i int) func(*story, Event) {
+		return func(st *story, e Event) { st.history[i].event = e }
+	}
+	for name, spoil := range map[string]func(*story){
+		"a clock outlives the whistle": func(st *story) { st.state.Running = st.states[0].Running },
+		"a due instant is given twice": func(st *story) { st.history = append(st.history, st.history[0]) },
+		"a due instant is not counted": func(st *story) { st.state.Dues-- },
+		"a unit never left": func(st *story) {
+			st.state.Units = slices.Clone(st.state.Units)
+			st.state.Units[0].ReleasedAt = time.Time{}
+		},
+		"a unit was late and is not": func(st *story) { st.state.Units = slices.Clone(st.state.Units); st.state.Units[0].Late = true },
+		"a unit is waited for still": func(st *story) {
+			st.state.Units = slices.Clone(st.state.Units)
+			st.state.Units[2].Card, st.state.Units[2].Absent = nil, false
+		},
+		"a card does not add up": func(st *story) {
+			st.state.Units = slices.Clone(st.state.Units)
+			st.state.Units[0].Card = &Card{Unit: agency, ReportIn: OnTime, Stayed: true, Outcome: 24, Score: 9401}
+		},
+		"a card is missing":               func(st *story) { st.state.Units = slices.Clone(st.state.Units); st.state.Units[2].Card = nil },
+		"it ended and goes on":            func(st *story) { st.state.EndedAt = time.Time{} },
+		"the clock was within the second": func(st *story) { st.history[3].stamp.Recorded = morning.Add(30*time.Minute + 999*time.Millisecond) },
+		"a unit was marked twice":         func(st *story) { st.history = append(st.history, st.history[3]) },
+		"the unit entered itself":         func(st *story) { st.history[1].stamp.Actor = handler },
+		"the unit let itself go":          func(st *story) { st.history[4].stamp.Actor = handler },
+		"the department excused itself":   func(st *story) { st.history[2].stamp.Actor = person(orgs.Arbiter, department) },
+		"a unit judged itself":            func(st *story) { at(6)(st, Rescored{Card: Card{Unit: agency}}); st.history[6].stamp.Actor = handler },
+		"the clock scored early":          func(st *story) { st.history[6].stamp.Actor = clock },
+	} {
+		t.Run(name, func(t *testing.T) {
+			st := given(t, isScored...)
+			if bs := broken(st.state, st.history, units); len(bs) > 0 {
+				t.Fatalf("a true story: %q", bs)
+			}
+			spoil(st)
+			if len(broken(st.state, st.history, units)) == 0 {
+				t.Error("nothing was found")
+			}
+		})
+	}
+}
+
+// caught is a test that remembers its failure.
+type caught string
+
+func (c *caught) Fatalf(format string, args ...any) {
+	*c = caught(fmt.Sprintf(format, args...))
+	panic(c)
+}
+
+// A sweep that nothing can stop proves nothing: here the state forgets what fired. That an alarm was early is seen by
+// [broken].
+func TestAClockThatForgetsIsFound(t *testing.T) {
+	st := given(t, isOpen...)
+	st.spoil = func(s *State) { s.Fired = nil }
+	var found caught
+	defer func() {
+		if r := recover(); r != nil && r != &found {
+			panic(r)
+		}
+		if found == "" {
+			t.Error("it was not found")
+		}
+	}()
+	sweep(&found, st, morning.Add(10*day))
+}
