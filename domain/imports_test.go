@@ -28,7 +28,7 @@ var within = map[string][]string{
 	"calendar":   nil,
 	"catalogue":  nil,
 	"number":     nil,
-	"orgs":       nil,
+	"orgs":       {"calendar"},
 	"sealed":     nil,
 	"stream":     nil,
 	"escalation": {"calendar", "orgs"},
@@ -37,7 +37,7 @@ var within = map[string][]string{
 	"topic":      {"calendar", "orgs", "rule", "sealed", "stream"},
 	"order":      {"calendar", "orgs", "rule", "sealed", "stream"},
 	"dispute":    {"calendar", "orgs", "rule", "sealed", "stream"},
-	"event":      {"demand", "dispute", "order", "orgs", "rule", "sealed", "stream", "topic"},
+	"event":      {"calendar", "demand", "dispute", "order", "orgs", "rule", "sealed", "stream", "topic"},
 	"flow":       {"calendar", "demand", "dispute", "event", "order", "orgs", "sealed", "stream", "topic"},
 }
 

@@ -208,6 +208,7 @@ var (
 		reflect.TypeFor[stream.Name]():     stream.Of(stream.Order, oneID),
 		reflect.TypeFor[orgs.UnitCode]():   orgs.UnitCode("150105003001"),
 		reflect.TypeFor[orgs.GridCode]():   orgs.GridCode("150105003001001"),
+		reflect.TypeFor[orgs.BlockCode]():  orgs.BlockCode("b03/2"),
 		reflect.TypeFor[calendar.Date]():   calendar.DateOf(moment),
 		reflect.TypeFor[calendar.Clock]():  calendar.Handle,
 		reflect.TypeFor[demand.Kind]():     demand.Issue,

@@ -25,6 +25,7 @@ type world struct {
 	disputes map[stream.ID]dispute.State
 	follows  []stream.ID // demands that follow the topic t1
 	undrawn  bool
+	plan     orgs.GridsState
 }
 
 func (w world) Demand(id stream.ID) demand.State   { return w.demands[id] }
@@ -32,6 +33,12 @@ func (w world) Topic(id stream.ID) topic.State     { return w.topics[id] }
 func (w world) Order(id stream.ID) order.State     { return w.orders[id] }
 func (w world) Dispute(id stream.ID) dispute.State { return w.disputes[id] }
 func (w world) Drawn(order.State) (bool, int)      { return !w.undrawn, 1000 }
+
+func (w world) Grids(orgs.UnitCode) orgs.GridsState { return w.plan }
+
+func (w world) Held(by orgs.UnitCode) []stream.ID {
+	return ids(w.orders, func(o order.State) bool { return o.Lead == by && o.Phase.Live() })
+}
 
 func (w world) Followers(id stream.ID) []stream.ID {
 	if id == t1 {
