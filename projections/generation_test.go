@@ -12,8 +12,8 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"gridcase/domain/demand"
 	"gridcase/domain/calendar"
+	"gridcase/domain/demand"
 	"gridcase/domain/orgs"
 	"gridcase/domain/stream"
 	"gridcase/eventlog"
@@ -305,6 +305,9 @@ func TestTheOrganisationIsRestored(t *testing.T) {
 		h.add(stream.Keyed(stream.Unit, "150105009"), orgs.UnitOpened{Code: "150105009", Name: "晚", Kind: orgs.Street, Parent: "150105"})
 		h.add(stream.Keyed(stream.Grids, "150105009001"), orgs.GridDrawn{Grid: "150105009001001", Name: "早"})
 		h.add(stream.Keyed(stream.Unit, "150105009001"), orgs.UnitOpened{Code: "150105009001", Name: "晚", Kind: orgs.Community, Parent: "150105009"})
+		for range 10 {
+			h.redivide()
+		}
 		h.add(stream.Keyed(stream.Grids, "150105003001"), orgs.GridRetired{Grid: h.grids[1]})
 		var want *orgs.Tree
 		for b, err := range log.Follow(t.Context(), 0) {

@@ -45,7 +45,8 @@ func (Orgs) Apply(tx *Tx, e Entry) error {
 		before, _ := e.Before.(orgs.GridsState)
 		for _, g := range s.Grids {
 			code := g.Drawn.Grid
-			if was, drawn := before.Grid(code); drawn && was.Lead == g.Lead && was.Acting == g.Acting && was.Retired == g.Retired {
+			if was, drawn := before.Grid(code); drawn && was.Lead == g.Lead && was.Acting == g.Acting && was.Retired == g.Retired &&
+				was.Until == g.Until && slices.Equal(was.Successors, g.Successors) {
 				continue
 			}
 			tx.Put("grids", string(code), opened(tx, "grids", string(code), e), g.Drawn.Name, g.Drawn.Households,
