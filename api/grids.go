@@ -209,7 +209,7 @@ type Covered struct {
 	Unsurveyed int           `json:"unsurveyed" doc:"Grids of communities whose buildings nobody surveyed: surveyed=false."`
 	Leads      int           `json:"leads" doc:"Different full-time leads."`
 	Shared     int           `json:"shared" doc:"Grids whose lead leads others, too: shared=true."`
-	Most       int           `json:"most" doc:"The most grids that one of these leads holds, in the whole city."`
+	Most       int           `json:"most" doc:"The most grids that one of these leads holds, in the district, or in the city if that is asked for."`
 	Assistants int           `json:"assistants"`
 }
 
@@ -274,7 +274,8 @@ func (s *Server) gridsOn(ctx context.Context, code, day, position string) (u org
 	if err = s.awaited(ctx, position); err != nil {
 		return
 	}
-	if gs, err = s.Views.Views().GridsOn(ctx, on); err == nil {
+	district, _ := t.Ancestor(u.Code, orgs.District)
+	if gs, err = s.Views.Views().GridsOn(ctx, district, on); err == nil {
 		path := t.Path(u.Code)
 		gs = slices.DeleteFunc(gs, func(g projections.GridDay) bool { return !strings.HasPrefix(g.Path, path) })
 	}

@@ -35,7 +35,7 @@ type GridDay struct {
 	Lead       string // opaque id, "" = vacancy
 	Acting     string
 	Assistants int
-	Led        int // grids that its lead leads, this one included; 0 in a vacancy
+	Led        int // grids of those asked for that its lead leads, this one included; 0 in a vacancy
 }
 
 // Apply implements [View].
@@ -65,21 +65,24 @@ func gridDay(s orgs.GridsState, g orgs.GridState) GridDay {
 	return d
 }
 
-// GridsOn returns every active grid of the city as it stood at the end of a day, in code order. It reads all of them, also
-// for one street: whether a worker leads further grids is known only then. A city has some thousands.
-func (v *Views) GridsOn(ctx context.Context, day calendar.Date) ([]GridDay, error) {
+// GridsOn returns every active grid of a district as it stood at the end of a day, in code order; of the city, for the
+// district "". It reads the whole of it, also where only one street is asked for: whether a worker leads further grids is
+// known only then.
+func (v *Views) GridsOn(ctx context.Context, district orgs.UnitCode, day calendar.Date) ([]GridDay, error) {
 	var ds []GridDay
 	led := map[string]int{}
+	// A grid's code begins with its district's; no digit comes after ':'.
 	err := v.query(ctx, `SELECT code, path, name, urban, surveyed, households, buildings, stairwells, lead, acting, assistants FROM grid_days AS g
-		WHERE retired = 0 AND day = (SELECT MAX(day) FROM grid_days WHERE code = g.code AND day <= ?) ORDER BY code`, []any{int64(day)}, func(rs *sql.Rows) error {
-		var d GridDay
-		err := rs.Scan(&d.Code, &d.Path, &d.Name, &d.Urban, &d.Surveyed, &d.Households, &d.Buildings, &d.Stairwells, &d.Lead, &d.Acting, &d.Assistants)
-		ds = append(ds, d)
-		if d.Lead != "" {
-			led[d.Lead]++
-		}
-		return err
-	})
+		WHERE code >= ? AND code < ? AND retired = 0 AND day = (SELECT MAX(day) FROM grid_days WHERE code = g.code AND day <= ?) ORDER BY code`,
+		[]any{string(district), string(district) + ":", int64(day)}, func(rs *sql.Rows) error {
+			var d GridDay
+			err := rs.Scan(&d.Code, &d.Path, &d.Name, &d.Urban, &d.Surveyed, &d.Households, &d.Buildings, &d.Stairwells, &d.Lead, &d.Acting, &d.Assistants)
+			ds = append(ds, d)
+			if d.Lead != "" {
+				led[d.Lead]++
+			}
+			return err
+		})
 	for i := range ds {
 		ds[i].Led = led[ds[i].Lead]
 	}

@@ -46,7 +46,7 @@ func TestGridsAreToldAsTheyStoodOnADay(t *testing.T) {
 		{first + 3, []told{{g, 100, "w1", 2}, {other, 0, "w1", 2}}},
 		{first + 5, []told{{other, 0, "w1", 1}, {one, 40, "", 0}, {two, 60, "", 0}}},
 	} {
-		all, err := r.Views().GridsOn(t.Context(), x.on)
+		all, err := r.Views().GridsOn(t.Context(), "150105", x.on)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,5 +59,11 @@ func TestGridsAreToldAsTheyStoodOnADay(t *testing.T) {
 		if !slices.Equal(got, x.want) {
 			t.Errorf("on %s: got %v, want %v", x.on, got, x.want)
 		}
+	}
+	if all, err := r.Views().GridsOn(t.Context(), "", first); err != nil || len(all) != len(h.grids) {
+		t.Errorf("of the city: got %d grids, %v, want %d", len(all), err, len(h.grids))
+	}
+	if none, err := r.Views().GridsOn(t.Context(), "150102", first); err != nil || len(none) != 0 {
+		t.Errorf("of a district without grids: got %d, %v", len(none), err)
 	}
 }
