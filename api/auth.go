@@ -28,6 +28,7 @@ const (
 	sameReporter action = "same-reporter" // know that two demands come from one person
 	readHouse    action = "house"         // the log's own streams: grants, readings, number runs
 	keepUnits    action = "units"         // open units, draw grids
+	readCoverage action = "coverage"      // how grids are divided and who is missing
 )
 
 // table is the one table of who may do what. Who may do it where is the jurisdiction's matter ([Server.sees]), and
@@ -50,6 +51,9 @@ func actions() table {
 		sameReporter: {orgs.Clerk, orgs.CommunitySecretary, orgs.Dispatcher, orgs.StreetLeader, orgs.PrivacyOfficer},
 		readHouse:    {orgs.Auditor, orgs.PrivacyOfficer},
 		keepUnits:    {orgs.Operator},
+		readCoverage: slices.DeleteFunc(orgs.Roles(), func(r orgs.Role) bool {
+			return r == orgs.Resident || r == orgs.StairwellHead || r == orgs.BuildingHead || r == orgs.Channel
+		}),
 	}
 	commands(t, &demand.Machine)
 	commands(t, &topic.Machine)

@@ -473,6 +473,11 @@ func (r *reader) form(format, s string) {
 		if !orgs.UnitCode(s).Valid() {
 			r.fault("malformed", "代码由数字、小写字母和连字符组成，不超过 40 个字符", "a code has digits, lower-case letters and hyphens, at most 40 characters")
 		}
+	case "block":
+		if !orgs.BlockCode(s).Valid() {
+			r.fault("malformed", "楼栋代码为 1 至 10 个小写字母、数字或连字符，单元另加斜杠和 1 至 3 个字符，如 b03 或 b03/2",
+				"a building has 1 to 10 lower-case letters, digits or hyphens, a stairwell a slash and 1 to 3 more: b03 or b03/2")
+		}
 	case "sha256":
 		if len(s) != 64 || strings.Trim(s, "0123456789abcdef") != "" {
 			r.fault("malformed", "须为 64 位小写十六进制 SHA-256", "must be a SHA-256 in 64 lower-case hexadecimal digits")

@@ -65,6 +65,7 @@ type Order struct {
 // Leg is one stay of an order with one lead unit.
 type Leg struct {
 	Lead         orgs.UnitCode   `json:"lead"`
+	Former       []orgs.UnitCode `json:"former,omitempty" doc:"Grids that held it before a re-division, the first first."`
 	Competent    orgs.UnitCode   `json:"competent,omitempty"`
 	CoUnits      []orgs.UnitCode `json:"co_units,omitempty"`
 	By           orgs.UnitCode   `json:"by"`
@@ -88,7 +89,7 @@ func renderOrder(_ context.Context, _ *Server, _ stream.Name, state any, revisio
 		VerifiedAt: shown(st.VerifiedAt), ClosedAt: shown(st.ClosedAt), Since: shown(st.Since), Clocks: clocksOf(st.Running),
 		Possible: list(order.Machine.Possible(st.Phase)), Receipt: receipt}
 	for _, l := range st.Legs {
-		o.Legs = append(o.Legs, Leg{Lead: l.Lead, Competent: l.Competent, CoUnits: l.CoUnits, By: l.By, Final: l.Final, Returned: l.Returned,
+		o.Legs = append(o.Legs, Leg{Lead: l.Lead, Former: l.Former, Competent: l.Competent, CoUnits: l.CoUnits, By: l.By, Final: l.Final, Returned: l.Returned,
 			DispatchedAt: shown(l.DispatchedAt), SignedAt: shown(l.SignedAt), ContactedAt: shown(l.ContactedAt), NoContact: l.NoContact})
 	}
 	for _, v := range st.Supervisions {

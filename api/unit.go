@@ -2,11 +2,14 @@ package api
 
 import (
 	"context"
+	"math"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"gridcase/domain/calendar"
 	"gridcase/domain/orgs"
 	"gridcase/domain/stream"
 	"gridcase/engine"
@@ -22,22 +25,28 @@ type Unit struct {
 	Department orgs.UnitCode   `json:"department,omitempty" doc:"That dispatched an agency."`
 	Members    []orgs.UnitCode `json:"members,omitempty"`
 	Closed     bool            `json:"closed,omitempty"`
+	Successors []orgs.UnitCode `json:"successors,omitempty" doc:"Of a grid or community that was split or merged: what stands in its place today."`
 	Path       string          `json:"path"`
 	Receipt    *Receipt        `json:"receipt,omitempty"`
 }
 
 // Grid is a grid (网格). Who works there is an opaque id.
 type Grid struct {
-	Code       orgs.GridCode `json:"code"`
-	Name       string        `json:"name"`
-	Community  orgs.UnitCode `json:"community"`
-	Households int           `json:"households"`
-	Buildings  int           `json:"buildings"`
-	Stairwells int           `json:"stairwells"`
-	Urban      bool          `json:"urban"`
-	Lead       string        `json:"lead,omitempty"`
-	Acting     string        `json:"acting,omitempty"`
-	Retired    bool          `json:"retired,omitempty"`
+	Code       orgs.GridCode    `json:"code"`
+	Name       string           `json:"name"`
+	Community  orgs.UnitCode    `json:"community"`
+	Households int              `json:"households"`
+	Buildings  int              `json:"buildings"`
+	Stairwells int              `json:"stairwells"`
+	Urban      bool             `json:"urban"`
+	Lead       string           `json:"lead,omitempty"`
+	Acting     string           `json:"acting,omitempty"`
+	Retired    bool             `json:"retired,omitempty"`
+	Successors []orgs.GridCode  `json:"successors,omitempty" doc:"That continue it since it was split or merged."`
+	Blocks     []orgs.BlockCode `json:"blocks,omitempty" doc:"Its stairwells."`
+	Served     int              `json:"served" doc:"Households of its stairwells by the last survey; without one, as counted when it was drawn."`
+	Since      calendar.Date    `json:"since,omitzero"`
+	Until      calendar.Date    `json:"until,omitzero" doc:"The first day without it."`
 }
 
 // GridPlan is all grids of a community.
@@ -49,8 +58,12 @@ type GridPlan struct {
 }
 
 func unitOf(t *orgs.Tree, u orgs.Unit) Unit {
-	return Unit{Code: u.Code, Name: u.Name, Kind: u.Kind, Level: u.Level, Parent: u.Parent, Department: u.Department, Members: u.Members,
+	out := Unit{Code: u.Code, Name: u.Name, Kind: u.Kind, Level: u.Level, Parent: u.Parent, Department: u.Department, Members: u.Members,
 		Closed: u.Closed, Path: t.Path(u.Code)}
+	if next := t.Successors(u.Code, math.MaxInt32); !slices.Equal(next, []orgs.UnitCode{u.Code}) {
+		out.Successors = next
+	}
+	return out
 }
 
 // The bodies of the operator's commands on units.
@@ -75,6 +88,14 @@ type (
 	closeUnitBody struct {
 		Happened
 		Successor orgs.UnitCode `json:"successor,omitempty" format:"unit"`
+	}
+	splitUnitBody struct {
+		Happened
+		Into []orgs.UnitCode `json:"into" format:"unit" minItems:"2" maxItems:"100" doc:"The communities that continue it, opened before."`
+	}
+	mergeUnitBody struct {
+		Happened
+		Into orgs.UnitCode `json:"into" format:"unit" doc:"The community that continues it, opened before."`
 	}
 	drawGridBody struct {
 		Happened
@@ -110,6 +131,12 @@ func (b setMembersBody) on(u orgs.UnitCode) engine.Command {
 }
 func (b closeUnitBody) on(u orgs.UnitCode) engine.Command {
 	return orgs.CloseUnit{Code: u, Successor: b.Successor}
+}
+func (b splitUnitBody) on(u orgs.UnitCode) engine.Command {
+	return orgs.SplitCommunity{Code: u, Into: b.Into}
+}
+func (b mergeUnitBody) on(u orgs.UnitCode) engine.Command {
+	return orgs.MergeCommunity{Code: u, Into: b.Into}
 }
 func (b retireGridBody) on(g orgs.GridCode) engine.Command { return orgs.RetireGrid{Grid: g} }
 func (b appointGridWorkerBody) on(g orgs.GridCode) engine.Command {
@@ -235,12 +262,26 @@ func gridPlan(state any) GridPlan {
 	p := GridPlan{Community: st.Community(), Grids: []Grid{}}
 	for _, g := range st.Grids {
 		p.Grids = append(p.Grids, Grid{Code: g.Drawn.Grid, Name: g.Drawn.Name, Community: st.Community(), Households: g.Drawn.Households,
-			Buildings: g.Drawn.Buildings, Stairwells: g.Drawn.Stairwells, Urban: g.Drawn.Urban, Lead: g.Lead, Acting: g.Acting, Retired: g.Retired})
+			Buildings: g.Drawn.Buildings, Stairwells: g.Drawn.Stairwells, Urban: g.Drawn.Urban, Lead: g.Lead, Acting: g.Acting, Retired: g.Retired,
+			Successors: g.Successors, Blocks: g.Stairwells, Served: st.Served(g), Since: g.Since, Until: g.Until})
 	}
 	return p
 }
 
-// drawGrid draws a grid. The first of a community begins its plan; each further one changes it, and wants its ETag.
+// plans gives a command to a community's plan: the first begins it, each further one changes it, and wants its ETag.
+func (s *Server) plans(ctx context.Context, community, key string, g given) (engine.Receipt, error) {
+	n := stream.Keyed(stream.Grids, community)
+	_, revision, err := s.Engine.Load(ctx, n)
+	if err != nil {
+		return engine.Receipt{}, err
+	}
+	if revision < 0 || g.ifMatch == "" && s.repeats(ctx, n, g.Post) {
+		return s.begins(ctx, n, key, g.occurred, g.command)
+	}
+	return s.give(ctx, n, keepUnits, g)
+}
+
+// drawGrid draws a grid.
 func (s *Server) drawGrid(ctx context.Context, in *unitCommandInput[drawGridBody]) (*answer[GridPlan], error) {
 	if u, known := s.Engine.Units().Unit(orgs.UnitCode(in.Code)); !known || u.Kind != orgs.Community {
 		return nil, problem("not_found")
@@ -256,18 +297,8 @@ func (s *Server) drawGrid(ctx context.Context, in *unitCommandInput[drawGridBody
 	if string(b.Grid.Community()) != in.Code {
 		return nil, invalid(fault("body.grid", "contradiction", "网格代码须以社区代码开头", "must begin with the code of the community"))
 	}
-	n := stream.Keyed(stream.Grids, in.Code)
-	c := orgs.DrawGrid{Grid: b.Grid, Name: b.Name, Households: b.Households, Buildings: b.Buildings, Stairwells: b.Stairwells, Urban: b.Urban}
-	_, revision, err := s.Engine.Load(ctx, n)
-	if err != nil {
-		return nil, err
-	}
-	var receipt engine.Receipt
-	if revision < 0 || in.IfMatch == "" && s.repeats(ctx, n, in.Post) {
-		receipt, err = s.begins(ctx, n, key, b.OccurredAt, c)
-	} else {
-		receipt, err = s.give(ctx, n, keepUnits, given{Post: in.Post, ifMatch: in.IfMatch, occurred: b.OccurredAt, command: c})
-	}
+	receipt, err := s.plans(ctx, in.Code, key, given{Post: in.Post, ifMatch: in.IfMatch, occurred: b.OccurredAt, command: orgs.DrawGrid{Grid: b.Grid,
+		Name: b.Name, Households: b.Households, Buildings: b.Buildings, Stairwells: b.Stairwells, Urban: b.Urban}})
 	a, err := s.planned(ctx, http.StatusCreated, receipt, err)
 	if err != nil {
 		return nil, err
@@ -364,6 +395,8 @@ func (s *Server) unitRoutes() {
 	unitCommand[renameUnitBody](s, "rename", "Rename a unit")
 	unitCommand[setMembersBody](s, "set-members", "Set the member agencies of a joint team")
 	unitCommand[closeUnitBody](s, "close", "Close a unit")
+	unitCommand[splitUnitBody](s, "split", "Close a community that others continue")
+	unitCommand[mergeUnitBody](s, "merge", "Close a community that another continues")
 	get(s, "list-units", "/units", "List units", "units", s.listUnits)
 	get(s, "read-unit", "/units/{code}", "Read a unit, or a grid as a unit", "units", s.readUnit)
 	offer[drawGridBody](s, huma.Operation{OperationID: "draw-grid", Method: http.MethodPost, Path: base + "/communities/{code}/grids",
@@ -372,5 +405,6 @@ func (s *Server) unitRoutes() {
 	gridCommand[appointGridWorkerBody](s, "appoint-grid-worker", "Appoint a worker")
 	gridCommand[relieveGridWorkerBody](s, "relieve-grid-worker", "Relieve a worker")
 	gridCommand[appointActingWorkerBody](s, "appoint-acting-worker", "Let a worker cover for the lead")
+	s.planRoutes()
 	get(s, "read-grids", "/communities/{code}/grids", "Read the grids of a community", "units", s.readGrids)
 }

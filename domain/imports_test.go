@@ -28,7 +28,7 @@ var within = map[string][]string{
 	"calendar":   nil,
 	"catalogue":  nil,
 	"number":     nil,
-	"orgs":       nil,
+	"orgs":       {"calendar"},
 	"sealed":     nil,
 	"stream":     nil,
 	"escalation": {"calendar", "orgs"},
@@ -38,7 +38,7 @@ var within = map[string][]string{
 	"order":      {"calendar", "orgs", "rule", "sealed", "stream"},
 	"dispute":    {"calendar", "orgs", "rule", "sealed", "stream"},
 	"whistle":    {"calendar", "orgs", "rule", "sealed", "stream"},
-	"event":      {"demand", "dispute", "order", "orgs", "rule", "sealed", "stream", "topic", "whistle"},
+	"event":      {"calendar", "demand", "dispute", "order", "orgs", "rule", "sealed", "stream", "topic", "whistle"},
 	"flow":       {"calendar", "demand", "dispute", "event", "order", "orgs", "sealed", "stream", "topic", "whistle"},
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 
+	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
 	"gridcase/domain/event"
@@ -37,8 +38,20 @@ func commandName(c Command) string {
 		return "set-members"
 	case orgs.CloseUnit:
 		return "close-unit"
+	case orgs.SplitCommunity:
+		return "split-community"
+	case orgs.MergeCommunity:
+		return "merge-community"
 	case orgs.DrawGrid:
 		return "draw-grid"
+	case orgs.SplitGrid:
+		return "split-grid"
+	case orgs.MergeGrids:
+		return "merge-grids"
+	case orgs.SurveyBlocks:
+		return "survey-blocks"
+	case orgs.AssignHouseholds:
+		return "assign-households"
 	case orgs.RetireGrid:
 		return "retire-grid"
 	case orgs.AppointGridWorker:
@@ -111,13 +124,13 @@ func decide(n stream.Name, s event.State, c Command, at rule.At) ([]event.Body, 
 			return nil, err
 		}
 		u, _ := s.(orgs.UnitState)
-		return bodies(orgs.DecideUnit(u, c, at.Units))
+		return bodies(orgs.DecideUnit(u, c, at.Units, calendar.DateOf(at.Occurred)))
 	case orgs.GridsCommand:
 		if err := operates(at, c.Community(), c); err != nil {
 			return nil, err
 		}
 		g, _ := s.(orgs.GridsState)
-		return bodies(orgs.DecideGrids(g, c, at.Units))
+		return bodies(orgs.DecideGrids(g, c, at.Units, calendar.DateOf(at.Occurred)))
 	}
 	return nil, fmt.Errorf("%T is no command", c)
 }

@@ -238,6 +238,25 @@ func (e *Engine) Load(ctx context.Context, n stream.Name) (event.State, int64, e
 	return f.state, f.revision, nil
 }
 
+// LoadOn returns a stream as it stood at the end of a local date, by when its events happened, whenever they were recorded;
+// nil before the first. It reads the log.
+func (e *Engine) LoadOn(ctx context.Context, n stream.Name, day calendar.Date) (event.State, error) {
+	var s event.State
+	for ev, err := range e.Log.Read(ctx, string(n), 0) {
+		if err != nil {
+			return nil, fmt.Errorf("read %s: %w", n, err)
+		}
+		entry, err := event.Understand(stored(ev))
+		if err != nil {
+			return nil, err
+		}
+		if calendar.DateOf(entry.Meta.Occurred) <= day {
+			s = event.Fold(n, s, entry.Body, entry.Meta.Stamp(entry.ID))
+		}
+	}
+	return s, nil
+}
+
 // Handle takes a request to its stream. The error is a [*rule.Refusal], [*StaleError], [ErrKeyReused],
 // [ErrOutcomeUnknown], one of eventlog or keys, or that of the context. When it returns without error, what
 // was decided is on disk; after any other error but [ErrOutcomeUnknown] nothing was written.

@@ -239,7 +239,6 @@ func (e *Engine) batch(ctx context.Context, folder *event.Folder, events []event
 			}
 			// At once, not with the commit: what follows later in this batch may be decided with it. A repeat changes nothing.
 			e.units.Apply(entry.Body)
-			continue
 		}
 		uses = append(uses, used(entry.Stream, entry.Body)...)
 		if err := link(ctx, tx, entry); err != nil {
@@ -372,7 +371,7 @@ func (e *Engine) sendOne(ctx context.Context, cause event.Entry, s flow.Send) (*
 				if err != nil {
 					return nil, err
 				}
-				if holds(now, commands[len(commands)-1]) || now == nil && attaches(commands[0]) {
+				if holds(now, commands[len(commands)-1]) || now == nil && attaches(commands[0]) || over(now, commands[0]) {
 					return nil, nil
 				}
 			}
@@ -401,6 +400,13 @@ func attaches(c Command) bool {
 		return true
 	}
 	return false
+}
+
+// over reports whether an order that was to be handed over was done meanwhile: nobody owes work on it any more.
+func over(now event.State, c Command) bool {
+	o, isOrder := now.(order.State)
+	_, hands := c.(order.Reassign)
+	return isOrder && hands && !o.Phase.Live()
 }
 
 // world shows the flow the streams as of one event. After the first error it answers nothing.
@@ -476,6 +482,15 @@ func (w *world) Followers(id stream.ID) []stream.ID { return w.ends(forward, flo
 func (w *world) Serving(id stream.ID) []stream.ID   { return w.ends(back, flow.Serves, id) }
 func (w *world) Waiting(id stream.ID) []stream.ID   { return w.ends(back, flow.Awaits, id) }
 func (w *world) Topics(id stream.ID) []stream.ID    { return w.ends(forward, flow.Works, id) }
+
+func (w *world) Held(by orgs.UnitCode) []stream.ID {
+	return w.ends(forward, flow.Holds, flow.UnitID(by))
+}
+
+func (w *world) Grids(community orgs.UnitCode) orgs.GridsState {
+	s, _ := w.state(stream.Keyed(stream.Grids, string(community))).(orgs.GridsState)
+	return s
+}
 
 func (w *world) Drawn(o order.State) (bool, int) {
 	return w.Draw(o.ID, o.Round, o.Kind, w.entry.Meta.Recorded)

@@ -31,7 +31,11 @@ CREATE INDEX IF NOT EXISTS edges_back ON edges (kind, b, a);
 CREATE TABLE IF NOT EXISTS orgs (position INTEGER PRIMARY KEY, type TEXT NOT NULL, data TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS parked (position INTEGER NOT NULL, rule TEXT NOT NULL, stream TEXT NOT NULL,
 	reason TEXT NOT NULL, PRIMARY KEY (position, rule, stream)) STRICT, WITHOUT ROWID;
-PRAGMA user_version = 1;`
+PRAGMA user_version = 2;`
+
+// indexVersion is what user_version says of an index of this program: 2 knows which unit holds which order. An older
+// one is emptied and made anew from the log; what was parked stays to be looked at.
+const indexVersion = 2
 
 func openIndex(ctx context.Context, path string) (*index, error) {
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=busy_timeout(5000)")
@@ -39,7 +43,15 @@ func openIndex(ctx context.Context, path string) (*index, error) {
 		return nil, fmt.Errorf("engine index: %w", err)
 	}
 	x := &index{db: db}
-	if _, err := db.ExecContext(ctx, indexSchema); err != nil {
+	var version int
+	err = db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version)
+	if err == nil && version > 0 && version < indexVersion {
+		_, err = db.ExecContext(ctx, "DROP TABLE IF EXISTS edges; DROP TABLE IF EXISTS orgs; DROP TABLE IF EXISTS cursor")
+	}
+	if err == nil {
+		_, err = db.ExecContext(ctx, indexSchema)
+	}
+	if err != nil {
 		return nil, errors.Join(fmt.Errorf("engine index: %w", err), db.Close())
 	}
 	var at int64

@@ -391,7 +391,9 @@ func (h *history) moveOrder(id stream.ID) {
 
 // reorganise opens, renames or closes something, so that the tree is another one before and after.
 func (h *history) reorganise() {
-	switch h.random.IntN(3) {
+	switch h.random.IntN(4) {
+	case 3:
+		h.redivide()
 	case 0:
 		code := orgs.UnitCode(fmt.Sprintf("150105004-t%03d", h.n))
 		h.add(stream.Keyed(stream.Unit, string(code)), orgs.UnitOpened{Code: code, Name: "志愿队", Kind: orgs.Team, Parent: "150105004"})
@@ -404,6 +406,29 @@ func (h *history) reorganise() {
 	case 2:
 		g := pick(h.random, h.grids)
 		h.add(stream.Keyed(stream.Grids, string(g.Community())), orgs.ActingWorkerAppointed{Grid: g, Worker: fmt.Sprint("w", h.n)})
+	}
+}
+
+// redivide surveys a community, gives a grid its households, or splits, merges or gives up what there is.
+func (h *history) redivide() {
+	g := pick(h.random, h.grids)
+	c, next := g.Community(), orgs.GridCode(fmt.Sprintf("%s%03d", g.Community(), 100+h.n%900))
+	name, on := stream.Keyed(stream.Grids, string(c)), calendar.DateOf(h.now)
+	walls := []orgs.Stairwell{{Code: "b1/1", Households: h.random.IntN(40)}, {Code: "b1/2", Households: h.random.IntN(40)}}
+	drawn := orgs.GridDrawn{Grid: next, Name: "新网格", Households: 30, Urban: true}
+	switch h.random.IntN(5) {
+	case 0:
+		h.add(name, orgs.BlocksSurveyed{Community: c, Buildings: []orgs.Building{{Code: "b1", Stairwells: walls}}})
+	case 1:
+		h.add(name, orgs.HouseholdsAssigned{Grid: g, Stairwells: []orgs.BlockCode{"b1/1", "b1/2"}})
+	case 2:
+		h.add(name, drawn)
+		h.add(name, orgs.GridSplit{Grid: g, Into: []orgs.GridCode{h.grids[0], next}, On: on})
+	case 3:
+		h.add(name, drawn)
+		h.add(name, orgs.GridMerged{Grids: []orgs.GridCode{g}, Into: next, On: on})
+	case 4:
+		h.add(stream.Keyed(stream.Unit, "150102001001"), orgs.CommunitySplit{Code: "150102001001", Into: []orgs.UnitCode{"150105003001", "150105003002"}, On: on})
 	}
 }
 

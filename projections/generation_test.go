@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
 	"gridcase/domain/orgs"
 	"gridcase/domain/stream"
@@ -296,6 +297,7 @@ func TestARebuildIsAbandonedWhenItsCallerGoes(t *testing.T) {
 }
 
 func TestTheOrganisationIsRestored(t *testing.T) {
+	continued := false // some unit is continued by another, or the test sees nothing
 	for seed := range uint64(5) {
 		log, h := sample(t, 30+seed, 300)
 		// Opened before what it sits in: it stands at the top for ever, restored or not.
@@ -303,6 +305,9 @@ func TestTheOrganisationIsRestored(t *testing.T) {
 		h.add(stream.Keyed(stream.Unit, "150105009"), orgs.UnitOpened{Code: "150105009", Name: "晚", Kind: orgs.Street, Parent: "150105"})
 		h.add(stream.Keyed(stream.Grids, "150105009001"), orgs.GridDrawn{Grid: "150105009001001", Name: "早"})
 		h.add(stream.Keyed(stream.Unit, "150105009001"), orgs.UnitOpened{Code: "150105009001", Name: "晚", Kind: orgs.Community, Parent: "150105009"})
+		for range 10 {
+			h.redivide()
+		}
 		h.add(stream.Keyed(stream.Grids, "150105003001"), orgs.GridRetired{Grid: h.grids[1]})
 		var want *orgs.Tree
 		for b, err := range log.Follow(t.Context(), 0) {
@@ -331,6 +336,16 @@ func TestTheOrganisationIsRestored(t *testing.T) {
 		if len(units(got)) != want.Len() {
 			t.Fatalf("seed %d: got %d units, want %d", seed, len(units(got)), want.Len())
 		}
+		for _, g := range h.grids {
+			for _, c := range []orgs.UnitCode{g.Unit(), g.Community()} {
+				for _, on := range []calendar.Date{0, calendar.DateOf(h.now) - 1, calendar.DateOf(h.now)} {
+					if a, b := got.Successors(c, on), want.Successors(c, on); !slices.Equal(a, b) || got.Heir(c, on) != want.Heir(c, on) {
+						t.Errorf("seed %d: successors of %s on %s: got %v, want %v", seed, c, on, a, b)
+					}
+					continued = continued || !slices.Equal(want.Successors(c, on), []orgs.UnitCode{c})
+				}
+			}
+		}
 		for _, u := range units(want) {
 			g, known := got.Unit(u.Code)
 			if !known || g.Name != u.Name || g.Parent != u.Parent || g.Closed != u.Closed || got.Path(u.Code) != want.Path(u.Code) || !slices.Equal(g.Members, u.Members) {
@@ -343,5 +358,8 @@ func TestTheOrganisationIsRestored(t *testing.T) {
 		if g, w := got.Path("150105009001001"), want.Path("150105009001001"); g != w || w != "/150105009001001/" {
 			t.Errorf("seed %d: a grid drawn too early: got %s, want %s", seed, g, w)
 		}
+	}
+	if !continued {
+		t.Error("no history split or merged anything")
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"gridcase/domain/calendar"
 	"gridcase/domain/orgs"
 )
 
@@ -21,9 +22,11 @@ func (Orgs) Name() string { return "orgs" }
 func (Orgs) Tables() []Table {
 	return []Table{
 		{Name: "units", Key: 1, Columns: []Column{{"code", Text}, {"opened", Integer}, {"name", Text}, {"kind", Text}, {"parent", Text},
-			{"department", Text}, {"members", Text}, {"closed", Integer}, {"successor", Text}, {"path", Text}}},
+			{"department", Text}, {"members", Text}, {"closed", Integer}, {"successor", Text}, {"path", Text},
+			{"successors", Text}, {"until", Integer}}},
 		{Name: "grids", Key: 1, Columns: []Column{{"code", Text}, {"opened", Integer}, {"name", Text}, {"households", Integer},
-			{"buildings", Integer}, {"stairwells", Integer}, {"urban", Integer}, {"lead", Text}, {"acting", Text}, {"retired", Integer}}},
+			{"buildings", Integer}, {"stairwells", Integer}, {"urban", Integer}, {"lead", Text}, {"acting", Text}, {"retired", Integer},
+			{"successors", Text}, {"until", Integer}}},
 	}
 }
 
@@ -36,16 +39,19 @@ func (Orgs) Apply(tx *Tx, e Entry) error {
 			return nil
 		}
 		tx.Put("units", string(code), opened(tx, "units", string(code), e), s.Name, string(s.Opened.Kind), string(s.Opened.Parent),
-			string(s.Opened.Department), strings.Join(words(s.Members), " "), s.Closed, string(s.Successor), e.Units.Path(code))
+			string(s.Opened.Department), strings.Join(words(s.Members), " "), s.Closed, string(s.Successor), e.Units.Path(code),
+			strings.Join(words(s.Successors), " "), int(s.Until))
 	case orgs.GridsState:
 		before, _ := e.Before.(orgs.GridsState)
 		for _, g := range s.Grids {
 			code := g.Drawn.Grid
-			if was, drawn := before.Grid(code); drawn && was.Lead == g.Lead && was.Acting == g.Acting && was.Retired == g.Retired {
+			if was, drawn := before.Grid(code); drawn && was.Lead == g.Lead && was.Acting == g.Acting && was.Retired == g.Retired &&
+				was.Until == g.Until && slices.Equal(was.Successors, g.Successors) {
 				continue
 			}
 			tx.Put("grids", string(code), opened(tx, "grids", string(code), e), g.Drawn.Name, g.Drawn.Households,
-				g.Drawn.Buildings, g.Drawn.Stairwells, g.Drawn.Urban, g.Lead, g.Acting, g.Retired)
+				g.Drawn.Buildings, g.Drawn.Stairwells, g.Drawn.Urban, g.Lead, g.Acting, g.Retired,
+				strings.Join(words(g.Successors), " "), int(g.Until))
 		}
 	}
 	return nil
@@ -69,16 +75,18 @@ func (g *generation) restoreUnits(ctx context.Context) ([]orgs.Event, error) {
 	units := func(rs *sql.Rows) error {
 		var u unit
 		var e orgs.UnitOpened
-		var members string
+		var members, successors string
 		var closed bool
-		if err := rs.Scan(&u.opened, &e.Code, &e.Name, &e.Kind, &e.Parent, &e.Department, &members, &closed); err != nil {
+		var until calendar.Date
+		if err := rs.Scan(&u.opened, &e.Code, &e.Name, &e.Kind, &e.Parent, &e.Department, &members, &closed, &successors, &until); err != nil {
 			return err
 		}
-		for _, m := range strings.Fields(members) {
-			e.Members = append(e.Members, orgs.UnitCode(m))
-		}
+		e.Members = codes[orgs.UnitCode](members)
 		u.events = append(u.events, e)
-		if closed {
+		switch next := codes[orgs.UnitCode](successors); {
+		case len(next) > 0: // one successor or several: the tree does not tell a merger from a split
+			u.events = append(u.events, orgs.CommunitySplit{Code: e.Code, Into: next, On: until})
+		case closed:
 			u.events = append(u.events, orgs.UnitClosed{Code: e.Code})
 		}
 		all = append(all, u)
@@ -87,27 +95,31 @@ func (g *generation) restoreUnits(ctx context.Context) ([]orgs.Event, error) {
 	grids := func(rs *sql.Rows) error {
 		var u unit
 		var e orgs.GridDrawn
-		var lead, acting string
+		var lead, acting, successors string
 		var retired bool
-		if err := rs.Scan(&u.opened, &e.Grid, &e.Name, &e.Households, &e.Buildings, &e.Stairwells, &e.Urban, &lead, &acting, &retired); err != nil {
+		var until calendar.Date
+		if err := rs.Scan(&u.opened, &e.Grid, &e.Name, &e.Households, &e.Buildings, &e.Stairwells, &e.Urban, &lead, &acting, &retired, &successors, &until); err != nil {
 			return err
 		}
 		u.events = append(u.events, e)
+		switch next := codes[orgs.GridCode](successors); {
+		case len(next) > 0:
+			u.events = append(u.events, orgs.GridSplit{Grid: e.Grid, Into: next, On: until})
+		case retired:
+			u.events = append(u.events, orgs.GridRetired{Grid: e.Grid})
+		}
 		if lead != "" {
 			u.events = append(u.events, orgs.GridWorkerAppointed{Grid: e.Grid, Worker: lead, Duty: orgs.DutyLead, FullTime: true})
 		}
 		if acting != "" {
 			u.events = append(u.events, orgs.ActingWorkerAppointed{Grid: e.Grid, Worker: acting})
 		}
-		if retired {
-			u.events = append(u.events, orgs.GridRetired{Grid: e.Grid})
-		}
 		all = append(all, u)
 		return nil
 	}
-	err := eachRow(ctx, g.conn, "SELECT opened, code, name, kind, parent, department, members, closed FROM units ORDER BY code", nil, units)
+	err := eachRow(ctx, g.conn, "SELECT opened, code, name, kind, parent, department, members, closed, successors, until FROM units ORDER BY code", nil, units)
 	if err == nil {
-		err = eachRow(ctx, g.conn, "SELECT opened, code, name, households, buildings, stairwells, urban, lead, acting, retired FROM grids ORDER BY code", nil, grids)
+		err = eachRow(ctx, g.conn, "SELECT opened, code, name, households, buildings, stairwells, urban, lead, acting, retired, successors, until FROM grids ORDER BY code", nil, grids)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("restore the organisation: %w", err)
@@ -118,6 +130,15 @@ func (g *generation) restoreUnits(ctx context.Context) ([]orgs.Event, error) {
 		events = append(events, u.events...)
 	}
 	return events, nil
+}
+
+// codes reads a list of codes as it is stored.
+func codes[T ~string](text string) []T {
+	var cs []T
+	for _, c := range strings.Fields(text) {
+		cs = append(cs, T(c))
+	}
+	return cs
 }
 
 // Units returns the organisation as of the runner's position.

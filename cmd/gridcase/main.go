@@ -29,7 +29,7 @@ type program struct {
 	Rebuild  rebuildCmd  `cmd:"" help:"Build all views anew from the log and compare them with the present ones."`
 	Views    viewsCmd    `cmd:"" help:"Look at the views."`
 	Keys     keysCmd     `cmd:"" help:"Make, list and revoke API keys."`
-	Units    unitsCmd    `cmd:"" help:"Load and list units and grids."`
+	Units    unitsCmd    `cmd:"" help:"Load, list and check units and grids."`
 	Bench    benchCmd    `cmd:"" help:"Measure ratios against the limits of this machine."`
 	Version  versionCmd  `cmd:"" help:"Print the version of the program and of SQLite."`
 }

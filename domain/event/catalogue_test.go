@@ -224,6 +224,7 @@ var (
 		reflect.TypeFor[whistle.Standing](): whistle.Late,
 		reflect.TypeFor[calendar.Kind]():    calendar.WorkingDays,
 		reflect.TypeFor[json.RawMessage]():  json.RawMessage(`{}`),
+		reflect.TypeFor[orgs.BlockCode]():   orgs.BlockCode("b03/2"),
 	}
 )
 

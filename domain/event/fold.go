@@ -1,6 +1,7 @@
 package event
 
 import (
+	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
 	"gridcase/domain/order"
@@ -61,7 +62,7 @@ func Fold(n stream.Name, s State, b Body, st rule.Stamp) State {
 		return orgs.FoldUnit(u, b)
 	case stream.Grids:
 		g, _ := s.(orgs.GridsState)
-		return orgs.FoldGrids(g, b)
+		return orgs.FoldGrids(g, b, calendar.DateOf(st.Occurred))
 	}
 	return nil
 }

@@ -6,6 +6,7 @@
 package flow
 
 import (
+	"cmp"
 	"slices"
 
 	"gridcase/domain/calendar"
@@ -53,10 +54,12 @@ type World interface {
 	Serving(demand stream.ID) []stream.ID  // orders that serve it, as the orders tell it
 	Waiting(order stream.ID) []stream.ID   // demands that wait for it, as the demands tell it
 	Topics(order stream.ID) []stream.ID    // topics whose running cycle it belongs to
+	Held(by orgs.UnitCode) []stream.ID     // live orders that the unit leads, in the order of their ids
+	Grids(community orgs.UnitCode) orgs.GridsState
 	Drawn(o order.State) (drawn bool, rate int)
 }
 
-// Edge is a link between two streams, as an event makes or ends it.
+// Edge is a link between two streams, as an event makes or ends it. A unit stands for its stream by [UnitID].
 type Edge struct {
 	Kind EdgeKind
 	From stream.ID
@@ -74,7 +77,11 @@ const (
 	Serves  EdgeKind = "serves"  // order → demand
 	Works   EdgeKind = "works"   // order → topic, in its running cycle
 	Awaits  EdgeKind = "awaits"  // demand → order
+	Holds   EdgeKind = "holds"   // unit → order that it leads and still owes work on
 )
+
+// UnitID is the id that stands for a unit in a link: the streams of units are named by code and have none.
+func UnitID(u orgs.UnitCode) stream.ID { return stream.Derive("unit", string(u)) }
 
 // Edges returns the links that an event makes and ends.
 func Edges(e event.Entry) []Edge {
@@ -98,6 +105,14 @@ func Edges(e event.Entry) []Edge {
 	case order.State:
 		before, _ := e.Before.(order.State)
 		edges = changed(edges, Serves, id, before.Demands, after.Demands)
+		if held, holds := holder(before), holder(after); held != holds {
+			if held != "" {
+				edges = append(edges, Edge{Holds, UnitID(held), id, true})
+			}
+			if holds != "" {
+				edges = append(edges, Edge{Holds, UnitID(holds), id, false})
+			}
+		}
 	case topic.State:
 		before, _ := e.Before.(topic.State)
 		for _, o := range before.CycleOrders {
@@ -112,6 +127,14 @@ func Edges(e event.Entry) []Edge {
 		}
 	}
 	return edges
+}
+
+// holder returns the unit that owes work on an order, "" if none does: one that was sent back waits for its next unit.
+func holder(o order.State) orgs.UnitCode {
+	if !o.Phase.Live() || o.Phase == order.PhaseReturned {
+		return ""
+	}
+	return o.Lead
 }
 
 func changed(edges []Edge, k EdgeKind, from stream.ID, before, after []stream.ID) []Edge {
@@ -142,6 +165,8 @@ func React(e event.Entry, w World) Plan {
 		r.dispute()
 	case stream.Whistle:
 		r.whistle()
+	case stream.Grids:
+		r.grids()
 	}
 	return r.Plan
 }
@@ -523,6 +548,73 @@ func (r *reaction) order() {
 	case order.Signed, order.Contacted, order.ContactNotRequired, order.ReturnRefused, order.ReturnApproved,
 		order.Redispatched, order.Resumed, order.VerificationFailed, order.ReworkOrdered, order.Reopened:
 		r.cancelOrphan(o) // R19, tried again
+	}
+	switch r.Body.(type) {
+	case order.Dispatched, order.Redispatched, order.Reassigned, order.ReworkOrdered, order.Reopened:
+		// R21: it came to a grid that was given up while it was on its way, or while it owed no work.
+		if lead := orgs.GridCode(o.Lead); lead.Valid() && holder(o) != "" {
+			plan := r.Grids(lead.Community())
+			if g, drawn := plan.Grid(lead); drawn && g.Retired {
+				r.handOver(o.ID, lead, plan)
+			}
+		}
+	}
+}
+
+// grids hands over the orders that a grid holds when it is given up, or when who worked them leaves or is covered for (R21).
+func (r *reaction) grids() {
+	after, _ := r.After.(orgs.GridsState)
+	before, _ := r.Before.(orgs.GridsState)
+	switch b := r.Body.(type) {
+	case orgs.GridRetired:
+		r.giveUp(b.Grid, after)
+	case orgs.GridSplit:
+		r.giveUp(b.Grid, after)
+	case orgs.GridMerged:
+		for _, g := range b.Grids {
+			r.giveUp(g, after)
+		}
+	case orgs.ActingWorkerAppointed: // acting cover takes over what the absent lead, or whoever acted before, had in hand (AB 岗)
+		was, _ := before.Grid(b.Grid)
+		r.cover(b.Grid, b.Worker, "由代理网格员接办", func(o order.State) bool {
+			return o.Worker == "" || o.Worker == was.Lead || o.Worker == was.Acting
+		})
+	case orgs.GridWorkerRelieved:
+		was, _ := before.Grid(b.Grid)
+		g, _ := after.Grid(b.Grid)
+		switch answers := cmp.Or(g.Acting, g.Lead); {
+		case g.Lead == "" && g.Acting == "" && (was.Lead != "" || was.Acting != ""):
+			r.giveUp(b.Grid, after)
+		case was.Lead == b.Worker: // all of it, whoever had it in hand: nobody but the acting worker answers for the grid
+			r.cover(b.Grid, answers, "网格员离岗，由代理网格员接办", func(order.State) bool { return true })
+		case answers != "":
+			r.cover(b.Grid, answers, "网格员离岗，由在岗网格员接办", func(o order.State) bool { return o.Worker == b.Worker })
+		}
+	}
+}
+
+// giveUp hands over every order that a grid holds.
+func (r *reaction) giveUp(g orgs.GridCode, plan orgs.GridsState) {
+	for _, id := range r.Held(g.Unit()) {
+		r.handOver(id, g, plan)
+	}
+}
+
+// handOver gives an order to the grid that continues g, or to the community if none does.
+func (r *reaction) handOver(id stream.ID, g orgs.GridCode, plan orgs.GridsState) {
+	to, reason := g.Community(), sealed.Public("网格无人负责，转由社区接办")
+	if heir := plan.Heir(g); heir != "" && heir != g {
+		to, reason = heir.Unit(), "网格重新划分，转由承接网格办理"
+	}
+	r.toOrder("R21", id, order.Reassign{Held: g.Unit(), Lead: to, Reason: reason})
+}
+
+// cover puts the orders of a grid that fit into one worker's hands.
+func (r *reaction) cover(g orgs.GridCode, worker string, reason sealed.Public, fits func(order.State) bool) {
+	for _, id := range r.Held(g.Unit()) {
+		if o := r.Order(id); o.Worker != worker && fits(o) {
+			r.toOrder("R21", id, order.Reassign{Held: g.Unit(), Worker: worker, Reason: reason})
+		}
 	}
 }
 

@@ -28,6 +28,7 @@ type world struct {
 	disputes map[stream.ID]dispute.State
 	follows  []stream.ID // demands that follow the topic t1
 	undrawn  bool
+	plan     orgs.GridsState
 }
 
 func (w world) Demand(id stream.ID) demand.State   { return w.demands[id] }
@@ -35,6 +36,12 @@ func (w world) Topic(id stream.ID) topic.State     { return w.topics[id] }
 func (w world) Order(id stream.ID) order.State     { return w.orders[id] }
 func (w world) Dispute(id stream.ID) dispute.State { return w.disputes[id] }
 func (w world) Drawn(order.State) (bool, int)      { return !w.undrawn, 1000 }
+
+func (w world) Grids(orgs.UnitCode) orgs.GridsState { return w.plan }
+
+func (w world) Held(by orgs.UnitCode) []stream.ID {
+	return ids(w.orders, func(o order.State) bool { return o.Lead == by && o.Phase.Live() })
+}
 
 func (w world) Followers(id stream.ID) []stream.ID {
 	if id == t1 {
@@ -546,5 +553,109 @@ func TestTheFlowActsOnlyOnCases(t *testing.T) {
 	e := event.Entry{Stream: stream.Keyed(stream.Unit, "150105"), ID: cause, Body: orgs.UnitOpened{Code: "150105"}}
 	if plan := flow.React(e, world{}); len(plan.Sends)+len(plan.Undispatched) > 0 {
 		t.Errorf("a unit led to %v", plan)
+	}
+}
+
+// R21: what a grid holds moves on when the grid is given up, or when who worked it leaves or is covered for.
+func TestOrdersAreHandedOver(t *testing.T) {
+	const g, next, later = orgs.GridCode("150105003001001"), orgs.GridCode("150105003001002"), orgs.GridCode("150105003001003")
+	now := func(change func(*orgs.GridState)) orgs.GridsState {
+		s := orgs.GridState{Drawn: orgs.GridDrawn{Grid: g}, Lead: "w1"}
+		change(&s)
+		return orgs.GridsState{Grids: []orgs.GridState{s, {Drawn: orgs.GridDrawn{Grid: next}}, {Drawn: orgs.GridDrawn{Grid: later}}}}
+	}
+	led := now(func(*orgs.GridState) {})
+	gone := func(to ...orgs.GridCode) orgs.GridsState {
+		return now(func(s *orgs.GridState) { s.Retired, s.Lead, s.Successors = true, "", to })
+	}
+	vacant := now(func(s *orgs.GridState) { s.Lead = "" })
+	covered := now(func(s *orgs.GridState) { s.Acting = "w2" })
+	acting := now(func(s *orgs.GridState) { s.Lead, s.Acting = "", "w2" })
+	twice := gone(next, later)
+	twice.Grids[1].Retired, twice.Grids[1].Successors = true, []orgs.GridCode{later}
+	with := func(w string) func(*order.State) { return func(o *order.State) { o.Worker = w } }
+
+	for _, c := range []struct {
+		name          string
+		body          event.Body
+		before, after orgs.GridsState
+		phase         order.Phase
+		change        func(*order.State)
+		want          string // "" = nothing follows
+	}{
+		{"a grid retired with no successor leaves its orders to the community", orgs.GridRetired{Grid: g}, vacant, gone(), order.PhaseHandling, with(""), "150105003001 "},
+		{"a grid that is split leaves them to the first of the new ones", orgs.GridSplit{Grid: g, Into: []orgs.GridCode{next, later}}, led, gone(next, later), order.PhaseHandling, with("w1"), "150105003001002 "},
+		{"a grid that is merged leaves them to the new one", orgs.GridMerged{Grids: []orgs.GridCode{g}, Into: next}, led, gone(next), order.PhaseDispatched, with(""), "150105003001002 "},
+		{"a suspended order moves too", orgs.GridSplit{Grid: g, Into: []orgs.GridCode{next, later}}, led, gone(next, later), order.PhaseSuspended, with(""), "150105003001002 "},
+		{"what owes no work stays", orgs.GridSplit{Grid: g, Into: []orgs.GridCode{next, later}}, led, gone(next, later), order.PhaseVerified, with(""), ""},
+		{"what is closed stays", orgs.GridRetired{Grid: g}, vacant, gone(), order.PhaseClosed, with(""), ""},
+		{"acting cover takes over from the absent lead", orgs.ActingWorkerAppointed{Grid: g, Worker: "w2"}, led, covered, order.PhaseHandling, with("w1"), " w2"},
+		{"and what was in nobody's hands", orgs.ActingWorkerAppointed{Grid: g, Worker: "w2"}, led, covered, order.PhaseSigned, with(""), " w2"},
+		{"but not what an assistant has", orgs.ActingWorkerAppointed{Grid: g, Worker: "w2"}, led, covered, order.PhaseHandling, with("w7"), ""},
+		{"and nothing twice", orgs.ActingWorkerAppointed{Grid: g, Worker: "w2"}, led, covered, order.PhaseHandling, with("w2"), ""},
+		{"a lead who leaves is followed by the acting worker", orgs.GridWorkerRelieved{Grid: g, Worker: "w1"}, covered, acting, order.PhaseHandling, with("w7"), " w2"},
+		{"where nobody acts, by the community", orgs.GridWorkerRelieved{Grid: g, Worker: "w1"}, led, vacant, order.PhaseHandling, with("w1"), "150105003001 "},
+		{"an acting worker who leaves a vacancy, too", orgs.GridWorkerRelieved{Grid: g, Worker: "w2"}, acting, vacant, order.PhaseHandling, with("w2"), "150105003001 "},
+		{"an acting worker who leaves hands back to the lead", orgs.GridWorkerRelieved{Grid: g, Worker: "w2"}, covered, led, order.PhaseHandling, with("w2"), " w1"},
+		{"an assistant who leaves hands in what they had", orgs.GridWorkerRelieved{Grid: g, Worker: "w7"}, led, led, order.PhaseHandling, with("w7"), " w1"},
+		{"and nothing else", orgs.GridWorkerRelieved{Grid: g, Worker: "w7"}, led, led, order.PhaseHandling, with("w1"), ""},
+		{"an assistant who leaves a vacancy changes nothing", orgs.GridWorkerRelieved{Grid: g, Worker: "w7"}, vacant, vacant, order.PhaseHandling, with(""), ""},
+		{"a new lead takes nothing away", orgs.GridWorkerAppointed{Grid: g, Worker: "w1", Duty: orgs.DutyLead}, vacant, led, order.PhaseHandling, with(""), ""},
+		{"a new survey moves no order", orgs.BlocksSurveyed{}, led, led, order.PhaseHandling, with(""), ""},
+		{"an order dispatched to a grid that was split meanwhile moves on", order.Dispatched{}, led, gone(next, later), order.PhaseDispatched, with(""), "150105003001002 "},
+		{"over two re-divisions", order.Redispatched{}, led, twice, order.PhaseDispatched, with(""), "150105003001003 "},
+		{"and so does one that comes back to work", order.ReworkOrdered{}, led, gone(next), order.PhaseHandling, with(""), "150105003001002 "},
+		{"or is opened again", order.Reopened{}, led, gone(), order.PhaseHandling, with(""), "150105003001 "},
+		{"or was handed over to it", order.Reassigned{}, led, gone(next), order.PhaseHandling, with(""), "150105003001002 "},
+		{"an order of an active grid stays", order.Dispatched{}, led, led, order.PhaseDispatched, with(""), ""},
+	} {
+		var w world
+		w.plan = c.after
+		w = w.o(o1, c.phase, d1)
+		o := w.orders[o1]
+		c.change(&o)
+		w.orders[o1] = o
+		e := event.Entry{Stream: stream.Keyed(stream.Grids, "150105003001"), ID: cause, Body: c.body, Before: c.before, After: c.after}
+		if strings.HasPrefix(c.body.EventType(), "order-") || strings.HasPrefix(c.body.EventType(), "rework-") {
+			e = w.on(o1, c.body)
+		}
+		got := ""
+		for _, s := range flow.React(e, w).Sends {
+			if a, hands := s.Commands[0].(order.Reassign); hands {
+				got += fmt.Sprintf("%s %s", a.Lead, a.Worker)
+				if s.Rule != "R21" || s.Stream != stream.Of(stream.Order, o1) || a.Held != g.Unit() || a.Reason == "" {
+					t.Errorf("%s: got %+v", c.name, s)
+				}
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestAnOrderIsHeldByWhoeverOwesWorkOnIt(t *testing.T) {
+	var w world
+	const a, b = orgs.UnitCode("150105003001001"), orgs.UnitCode("150105003-a01")
+	holds := func(u orgs.UnitCode) flow.Edge { return flow.Edge{Kind: flow.Holds, From: flow.UnitID(u), To: o1} }
+	ends := func(u orgs.UnitCode) flow.Edge { e := holds(u); e.Ends = true; return e }
+	for _, c := range []struct {
+		name          string
+		before, after order.State
+		want          []flow.Edge
+	}{
+		{"dispatched", order.State{}, order.State{Lead: a, Phase: order.PhaseDispatched}, []flow.Edge{holds(a)}},
+		{"signed", order.State{Lead: a, Phase: order.PhaseDispatched}, order.State{Lead: a, Phase: order.PhaseSigned}, nil},
+		{"handed over", order.State{Lead: a, Phase: order.PhaseSigned}, order.State{Lead: b, Phase: order.PhaseSigned}, []flow.Edge{ends(a), holds(b)}},
+		{"sent back", order.State{Lead: a, Phase: order.PhaseReturnPending}, order.State{Lead: a, Phase: order.PhaseReturned}, []flow.Edge{ends(a)}},
+		{"verified", order.State{Lead: a, Phase: order.PhaseReported}, order.State{Lead: a, Phase: order.PhaseVerified}, []flow.Edge{ends(a)}},
+		{"to be done again", order.State{Lead: a, Phase: order.PhaseVerified}, order.State{Lead: a, Phase: order.PhaseHandling}, []flow.Edge{holds(a)}},
+		{"closed", order.State{Lead: a, Phase: order.PhaseVerified}, order.State{Lead: a, Phase: order.PhaseClosed}, nil},
+	} {
+		e := w.from(o1, c.before, order.Signed{})
+		e.After = c.after
+		if got := flow.Edges(e); !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %+v, want %+v", c.name, got, c.want)
+		}
 	}
 }

@@ -126,6 +126,9 @@ type (
 		Lead   orgs.UnitCode // "" keeps it
 		Worker string
 		Reason sealed.Public
+		// Held is who led when the process manager saw what makes it necessary: if another unit does by now, or nobody
+		// owes work any more, there is nothing to hand over. "" from people.
+		Held orgs.UnitCode `json:",omitempty"`
 	}
 	IssueSupervision  struct{ Reason sealed.Public }
 	AnswerSupervision struct {
@@ -890,17 +893,22 @@ func (c DetachDemand) decide(s State, at rule.At) (Event, error) {
 }
 
 // Reassign: a unit's head chooses the person; after a re-division the process manager names the successor
-// grid, or the community where there is none (rule R21). The order never leaves its community that way (rule I1).
+// grid, or the community where there is none, and otherwise who answers for the grid now (rule R21). The order never
+// leaves its community that way (rule I1).
 func (c Reassign) decide(s State, at rule.At) (Event, error) {
 	c.Lead = cmp.Or(c.Lead, s.Lead)
+	to := Reassigned{Lead: c.Lead, Worker: c.Worker, Reason: c.Reason}
+	if at.Actor.Role == orgs.System && (c.Held != "" && c.Held != s.Lead || c.Lead == s.Lead && c.Worker == s.Worker) {
+		return nil, nil
+	}
 	if c.Lead == s.Lead {
 		if c.Worker == "" || c.Worker == s.Worker {
 			return nil, needs("R21", "没有要变更的承办人", "no other person is named")
 		}
 		if at.Actor.Role == orgs.System {
-			return Reassigned(c), nil
+			return to, nil
 		}
-		return Reassigned(c), firm(s.holds(at, "R21"))
+		return to, firm(s.holds(at, "R21"))
 	}
 	old, grid := at.Units.Grid(orgs.GridCode(s.Lead))
 	u, known := at.Units.Unit(c.Lead)
@@ -910,7 +918,7 @@ func (c Reassign) decide(s State, at rule.At) (Event, error) {
 	case !grid || !known || u.Closed || c.Lead != old.Community && u.Parent != old.Community:
 		return nil, needs("R21", "须改派给同一社区的网格或该社区", "the successor is a grid of the same community, or that community")
 	}
-	return Reassigned(c), nil
+	return to, nil
 }
 
 func (c IssueSupervision) decide(s State, at rule.At) (Event, error) {

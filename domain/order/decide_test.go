@@ -625,7 +625,12 @@ func TestReassigning(t *testing.T) {
 		t.Errorf("acting worker: got %s at %s, want w2 at %s", d.state.Worker, d.state.Lead, grid)
 	}
 	running := d.state.Running
-	d.do(t, by(system, order.Reassign{Lead: grid2, Reason: "re-divided"}))
+	for _, c := range []order.Reassign{{Worker: "w2"}, {Worker: "w9", Held: grid2}, {Lead: community, Held: grid2}} {
+		if events, err := d.attempt(by(system, c)); err != nil || len(events) > 0 {
+			t.Errorf("%+v, which is so already or is no longer theirs: got %v, %v, want nothing", c, events, err)
+		}
+	}
+	d.do(t, by(system, order.Reassign{Held: grid, Lead: grid2, Reason: "re-divided"}))
 	if d.state.Lead != grid2 || d.state.Leg().Lead != grid2 || d.state.Worker != "" || len(d.state.Legs) != 1 {
 		t.Errorf("successor grid: got %+v, want %s to lead the same leg", d.state.Leg(), grid2)
 	}

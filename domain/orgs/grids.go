@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"gridcase/domain/calendar"
 )
 
 // GridDrawn records a new grid on its community's plan, under a code that nothing else ever bears.
@@ -19,7 +21,8 @@ type GridDrawn struct {
 // EventType implements [Event].
 func (GridDrawn) EventType() string { return "grid-drawn/1" }
 
-// GridRetired records that a grid is no longer worked. Its assistants are free; its cases stay under its code.
+// GridRetired records that a grid is no longer worked, and that no other continues it. Its assistants are free; its
+// cases stay under its code.
 type GridRetired struct {
 	Grid GridCode `json:"grid"`
 }
@@ -71,15 +74,22 @@ func (ActingWorkerAppointed) EventType() string { return "acting-worker-appointe
 
 // GridsState is what the stream of a community's grids says. The zero state is a stream that does not exist yet.
 type GridsState struct {
-	Grids []GridState // in the order they were drawn
+	Grids     []GridState   // in the order they were drawn
+	Surveyed  UnitCode      // the community, once its blocks were surveyed; "" before
+	Buildings []Building    // as surveyed last, in code order
+	On        calendar.Date // of the last change; dates ascend, so the plan of a day is a beginning of the stream
 }
 
 // GridState is one grid with who serves on it and who did.
 type GridState struct {
 	Drawn      GridDrawn
-	Retired    bool
-	Lead       string // "" = vacancy
-	Acting     string // "" = nobody
+	Since      calendar.Date // drawn
+	Until      calendar.Date // retired, split or merged: the first day without it; zero = it is active
+	Retired    bool          // also when split or merged
+	Successors []GridCode    // that continue it, in code order; none for a grid that was merely retired
+	Stairwells []BlockCode   // whose households it serves, in code order; none once it is retired
+	Lead       string        // "" = vacancy
+	Acting     string        // "" = nobody
 	Assistants []Assistant
 	Relieved   []string // served here once and do not now
 }
@@ -90,10 +100,10 @@ type Assistant struct {
 	FullTime bool
 }
 
-// Community returns the community whose plan it is, "" before the first grid.
+// Community returns the community whose plan it is, "" before the first event.
 func (s GridsState) Community() UnitCode {
 	if len(s.Grids) == 0 {
-		return ""
+		return s.Surveyed
 	}
 	return s.Grids[0].Drawn.Grid.Community()
 }
@@ -107,14 +117,34 @@ func (s GridsState) Grid(g GridCode) (GridState, bool) {
 	return s.Grids[i], true
 }
 
-// FoldGrids returns the state after the event; s stays as it is. Events of other streams change nothing.
-// It costs a copy of the list of grids: a community has a handful, and never more than 999.
-func FoldGrids(s GridsState, e Event) GridsState {
+// FoldGrids returns the state after the event, which happened on a local date; s stays as it is. Events of other
+// streams change nothing. It costs a copy of the list of grids: a community has a handful, and never more than 999.
+func FoldGrids(s GridsState, e Event, on calendar.Date) GridsState {
+	after, ours := foldGrids(s, e, on)
+	if ours {
+		after.On = max(s.On, on)
+	}
+	return after
+}
+
+func foldGrids(s GridsState, e Event, on calendar.Date) (_ GridsState, ours bool) {
 	switch e := e.(type) {
+	case BlocksSurveyed:
+		return s.surveyed(e), true
+	case HouseholdsAssigned:
+		return s.assigned(e), true
 	case GridDrawn:
-		return GridsState{Grids: append(slices.Clip(s.Grids), GridState{Drawn: e})}
+		s.Grids = append(slices.Clip(s.Grids), GridState{Drawn: e, Since: on})
+		return s, true
 	case GridRetired:
-		return s.with(e.Grid, func(g *GridState) { g.Retired, g.Assistants = true, nil })
+		return s.with(e.Grid, func(g *GridState) { g.end(on) }), true
+	case GridSplit:
+		return s.with(e.Grid, func(g *GridState) { g.end(on, e.Into...) }), true
+	case GridMerged:
+		for _, old := range e.Grids {
+			s = s.with(old, func(g *GridState) { g.end(on, e.Into) })
+		}
+		return s, true
 	case GridWorkerAppointed:
 		return s.with(e.Grid, func(g *GridState) {
 			g.Assistants = g.assistantsBut(e.Worker)
@@ -126,14 +156,14 @@ func FoldGrids(s GridsState, e Event) GridsState {
 				g.Assistants = append(g.Assistants, Assistant{Worker: e.Worker, FullTime: e.FullTime})
 			}
 			g.settle(e.Worker)
-		})
+		}), true
 	case ActingWorkerAppointed:
 		return s.with(e.Grid, func(g *GridState) {
 			acted := g.Acting
 			g.Acting = e.Worker
 			g.settle(acted)
 			g.settle(e.Worker)
-		})
+		}), true
 	case GridWorkerRelieved:
 		return s.with(e.Grid, func(g *GridState) {
 			g.Assistants = g.assistantsBut(e.Worker)
@@ -144,9 +174,15 @@ func FoldGrids(s GridsState, e Event) GridsState {
 				g.Acting = ""
 			}
 			g.settle(e.Worker)
-		})
+		}), true
 	}
-	return s
+	return s, false
+}
+
+// end takes a grid off the plan: who served there is free, and its households are others'.
+func (g *GridState) end(on calendar.Date, successors ...GridCode) {
+	g.Retired, g.Until, g.Successors = true, on, slices.Sorted(slices.Values(successors))
+	g.Lead, g.Acting, g.Assistants, g.Stairwells = "", "", nil, nil
 }
 
 // with returns the state with one grid changed.
@@ -157,7 +193,8 @@ func (s GridsState) with(g GridCode, f func(*GridState)) GridsState {
 			f(&grids[i])
 		}
 	}
-	return GridsState{Grids: grids}
+	s.Grids = grids
+	return s
 }
 
 // assistantsBut returns the assistants without one worker, in a fresh slice: the old one belongs to an earlier state.
@@ -246,12 +283,27 @@ func (c AppointGridWorker) grid() GridCode   { return c.Grid }
 func (c RelieveGridWorker) grid() GridCode   { return c.Grid }
 func (c AppointActingWorker) grid() GridCode { return c.Grid }
 
-// DecideGrids returns the events that the command leads to in this state, given the tree as a fact. What is
-// so already decides nothing. The error is a [*Refusal] unless the command is of an unknown type or
-// belongs to another stream.
-func DecideGrids(s GridsState, c GridsCommand, tree *Tree) ([]Event, error) {
+// DecideGrids returns the events that the command leads to in this state, given the tree as a fact and the local date
+// from which it is to hold. What is so already decides nothing. The error is a [*Refusal] unless the command is of an
+// unknown type or belongs to another stream.
+func DecideGrids(s GridsState, c GridsCommand, tree *Tree, on calendar.Date) ([]Event, error) {
 	if own := s.Community(); own != "" && c.Community() != own {
-		return nil, fmt.Errorf("grids of %s: command %T is for grid %q", own, c, c.grid())
+		return nil, fmt.Errorf("grids of %s: command %T is for %q", own, c, c.Community())
+	}
+	events, err := decideGrids(s, c, tree, on)
+	if err == nil && len(events) > 0 && on < s.On {
+		return nil, refuse("C10", fmt.Sprintf("生效日 %s 早于网格图最近一次变更 %s", on, s.On),
+			fmt.Sprintf("%s lies before %s, the last change of the plan: changes are recorded in the order in which they hold", on, s.On))
+	}
+	return events, err
+}
+
+func decideGrids(s GridsState, c GridsCommand, tree *Tree, on calendar.Date) ([]Event, error) {
+	switch c := c.(type) {
+	case SurveyBlocks:
+		return decideSurvey(s, c, tree)
+	case MergeGrids:
+		return decideMerge(s, c, on)
 	}
 	g, drawn := s.Grid(c.grid())
 	if c, ok := c.(DrawGrid); ok {
@@ -260,13 +312,18 @@ func DecideGrids(s GridsState, c GridsCommand, tree *Tree) ([]Event, error) {
 	if !drawn {
 		return nil, refuseState(fmt.Sprintf("网格 %q 尚未划定", c.grid()), fmt.Sprintf("the grid %q has not been drawn", c.grid()))
 	}
-	if c, ok := c.(RetireGrid); ok {
+	switch c := c.(type) {
+	case RetireGrid:
 		return decideRetire(g, c)
+	case SplitGrid:
+		return decideSplit(s, g, c, on)
 	}
 	if g.Retired {
 		return nil, refuseState(fmt.Sprintf("网格 %s 已撤销", c.grid()), fmt.Sprintf("the grid %s is retired", c.grid()))
 	}
 	switch c := c.(type) {
+	case AssignHouseholds:
+		return decideAssign(s, g, c)
 	case AppointGridWorker:
 		return decideAppoint(g, c)
 	case RelieveGridWorker:
@@ -285,9 +342,8 @@ func decideDraw(g GridState, c DrawGrid, tree *Tree) ([]Event, error) {
 		return nil, refuse("I17", fmt.Sprintf("网格代码 %s 已使用过，不得重复使用", c.Grid),
 			fmt.Sprintf("the grid code %s was given before and is never given again", c.Grid))
 	}
-	if !c.Grid.Valid() || strings.HasSuffix(string(c.Grid), "000") {
-		return nil, refuse("I17", fmt.Sprintf("网格代码 %q 须为社区代码加 001 起的三位序号", c.Grid),
-			fmt.Sprintf("the grid code %q is not a community's 12 digits and a serial from 001", c.Grid))
+	if err := checkGridCode(c.Grid); err != nil {
+		return nil, err
 	}
 	if err := checkName(c.Name); err != nil {
 		return nil, err
@@ -295,15 +351,27 @@ func decideDraw(g GridState, c DrawGrid, tree *Tree) ([]Event, error) {
 	if c.Households < 0 || c.Buildings < 0 || c.Stairwells < 0 {
 		return nil, refuse("C10", "户数、楼栋数、单元数不能为负", "households, buildings and stairwells cannot be negative")
 	}
-	community, err := openUnit(c.Community(), tree, "I8")
-	if err != nil {
+	if err := divisible(c.Community(), tree); err != nil {
 		return nil, err
 	}
-	if community.Kind != Community {
-		return nil, refuse("I8", fmt.Sprintf("%s 不是社区，不能划定网格", community.Code),
-			fmt.Sprintf("%s is not a community and has no grids", community.Code))
-	}
 	return []Event{GridDrawn(c)}, nil
+}
+
+func checkGridCode(g GridCode) error {
+	if !g.Valid() || strings.HasSuffix(string(g), "000") {
+		return refuse("I17", fmt.Sprintf("网格代码 %q 须为社区代码加 001 起的三位序号", g),
+			fmt.Sprintf("the grid code %q is not a community's 12 digits and a serial from 001", g))
+	}
+	return nil
+}
+
+// divisible wants an open community: nothing else is divided into grids.
+func divisible(code UnitCode, tree *Tree) error {
+	u, err := openUnit(code, tree, "I8")
+	if err == nil && u.Kind != Community {
+		err = refuse("I8", fmt.Sprintf("%s 不是社区，不能划定网格", code), fmt.Sprintf("%s is not a community and has no grids", code))
+	}
+	return err
 }
 
 func decideRetire(g GridState, c RetireGrid) ([]Event, error) {
@@ -313,6 +381,10 @@ func decideRetire(g GridState, c RetireGrid) ([]Event, error) {
 	if g.Lead != "" || g.Acting != "" {
 		return nil, refuse("I8", fmt.Sprintf("网格 %s 的专职或代理网格员尚未免职", c.Grid),
 			fmt.Sprintf("the grid %s still has a lead or an acting worker", c.Grid))
+	}
+	if len(g.Stairwells) > 0 {
+		return nil, refuse("I8", fmt.Sprintf("网格 %s 尚有 %d 个单元，请先划入其他网格，或以拆分、合并调整", c.Grid, len(g.Stairwells)),
+			fmt.Sprintf("the grid %s still has %d stairwells: assign them to other grids first, or split or merge it", c.Grid, len(g.Stairwells)))
 	}
 	return []Event{GridRetired(c)}, nil
 }

@@ -8,7 +8,12 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"gridcase/domain/calendar"
 )
+
+// day is when most of what these tests do happens: 1 July 2025.
+const day = calendar.Date(739433)
 
 func TestGrids(t *testing.T) {
 	tree := new(Tree).With(saihan()...)
@@ -109,9 +114,9 @@ func TestGrids(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var s GridsState
 			for _, e := range c.given {
-				s = FoldGrids(s, e)
+				s = FoldGrids(s, e, day)
 			}
-			got, err := DecideGrids(s, c.when, tree)
+			got, err := DecideGrids(s, c.when, tree, day)
 			outcome(t, got, err, c.then, c.refused)
 		})
 	}
@@ -120,7 +125,7 @@ func TestGrids(t *testing.T) {
 func TestAGridIsDrawnInACommunityOnly(t *testing.T) {
 	// no rule lets a street bear twelve digits; should a log hold one all the same, it gets no grids
 	tree := new(Tree).With(UnitOpened{Code: "150105003009", Name: "x", Kind: Street})
-	got, err := DecideGrids(GridsState{}, DrawGrid{Grid: "150105003009001", Name: "x"}, tree)
+	got, err := DecideGrids(GridsState{}, DrawGrid{Grid: "150105003009001", Name: "x"}, tree, day)
 	outcome(t, got, err, nil, "guard_failed I8")
 }
 
@@ -129,8 +134,8 @@ func TestForeignEventsChangeNothing(t *testing.T) {
 	if got := FoldUnit(unit, strange{}); !reflect.DeepEqual(got, unit) {
 		t.Errorf("got %+v, want %+v", got, unit)
 	}
-	grids := FoldGrids(GridsState{}, GridDrawn{Grid: "150105003001001"})
-	if got := FoldGrids(grids, strange{}); !reflect.DeepEqual(got, grids) {
+	grids := FoldGrids(GridsState{}, GridDrawn{Grid: "150105003001001"}, day)
+	if got := FoldGrids(grids, strange{}, day); !reflect.DeepEqual(got, grids) {
 		t.Errorf("got %+v, want %+v", got, grids)
 	}
 }
@@ -139,10 +144,10 @@ func TestForeignEventsChangeNothing(t *testing.T) {
 func TestOneStateCanGoTwoWays(t *testing.T) {
 	s := GridsState{}
 	for _, g := range []GridCode{"150105003001001", "150105003001002", "150105003001003"} {
-		s = FoldGrids(s, GridDrawn{Grid: g})
+		s = FoldGrids(s, GridDrawn{Grid: g}, day)
 	}
-	one := FoldGrids(s, GridDrawn{Grid: "150105003001004"})
-	other := FoldGrids(s, GridDrawn{Grid: "150105003001005"})
+	one := FoldGrids(s, GridDrawn{Grid: "150105003001004"}, day)
+	other := FoldGrids(s, GridDrawn{Grid: "150105003001005"}, day)
 	if a, b := one.Grids[3].Drawn.Grid, other.Grids[3].Drawn.Grid; a != "150105003001004" || b != "150105003001005" || len(s.Grids) != 3 {
 		t.Errorf("got %s and %s from %d grids, want 004 and 005 from 3", a, b, len(s.Grids))
 	}
@@ -158,7 +163,7 @@ func TestAWorkerServesInOneWayAtATime(t *testing.T) {
 		ActingWorkerAppointed{g, "w1"},
 		GridWorkerAppointed{g, "w2", DutyLead, true},
 	} {
-		s = FoldGrids(s, e)
+		s = FoldGrids(s, e, day)
 	}
 	got, _ := s.Grid(g)
 	want := GridState{Drawn: GridDrawn{Grid: g}, Lead: "w2", Assistants: []Assistant{{"w1", false}}}
@@ -197,7 +202,7 @@ func TestRuralLeadsHoldSeveralGrids(t *testing.T) {
 	leads := map[string]int{}
 	for i := range 103 {
 		community := UnitCode(fmt.Sprintf("150124100%03d", 200+i))
-		opened, err := DecideUnit(UnitState{}, OpenUnit{Code: community, Name: "村", Kind: Community, Parent: "150124100"}, register.Tree())
+		opened, err := DecideUnit(UnitState{}, OpenUnit{Code: community, Name: "村", Kind: Community, Parent: "150124100"}, register.Tree(), day)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -207,12 +212,12 @@ func TestRuralLeadsHoldSeveralGrids(t *testing.T) {
 			DrawGrid{Grid: grid, Name: "网格", Households: 150},
 			AppointGridWorker{Grid: grid, Worker: fmt.Sprint("lead-", i%57), Duty: DutyLead, FullTime: true},
 		} {
-			events, err := DecideGrids(s, c, register.Tree())
+			events, err := DecideGrids(s, c, register.Tree(), day)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, e := range events {
-				s = FoldGrids(s, e)
+				s = FoldGrids(s, e, day)
 			}
 			register.Apply(events...)
 		}
@@ -251,13 +256,13 @@ func TestLawsOfGrids(t *testing.T) {
 		commands := rapid.SliceOfN(command, 1, 40).Draw(t, "commands")
 		commands = slices.Insert(commands, 0, GridsCommand(DrawGrid{Grid: "150105003002001", Name: "x"}))
 		for _, c := range commands {
-			events, err := DecideGrids(s, c, tree)
+			events, err := DecideGrids(s, c, tree, day)
 			if err != nil {
 				continue
 			}
 			before, remembered := s, fmt.Sprintf("%#v", s)
 			for _, e := range events {
-				s = FoldGrids(s, e)
+				s = FoldGrids(s, e, day)
 				if d, ok := e.(GridDrawn); ok {
 					times[d.Grid]++
 				}
@@ -266,7 +271,7 @@ func TestLawsOfGrids(t *testing.T) {
 			if now := fmt.Sprintf("%#v", before); now != remembered {
 				t.Fatalf("%#v changed the state before it: got %s, want %s", c, now, remembered)
 			}
-			if again, err := DecideGrids(s, c, tree); err != nil || len(again) > 0 {
+			if again, err := DecideGrids(s, c, tree, day); err != nil || len(again) > 0 {
 				t.Fatalf("%#v asked again: got %v, %v, want nothing", c, again, err)
 			}
 		}

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+
+	"gridcase/domain/calendar"
 )
 
 // Unit is one organisation, or one grid, as it stands now.
@@ -57,6 +59,9 @@ type node struct {
 	children []UnitCode // in code order, without grids
 	grids    []UnitCode // in code order
 	grid     GridInfo   // of a unit of kind Grid
+
+	successors []UnitCode    // that continue a grid or community, in code order; they may be opened later in the same append
+	until      calendar.Date // the first day on which they do
 }
 
 // bucket is FNV-1a, folded to the number of buckets.
@@ -328,7 +333,17 @@ func (d *draft) apply(e Event) {
 				Buildings: e.Buildings, Stairwells: e.Stairwells, Urban: e.Urban},
 		})
 	case GridRetired:
-		d.change(e.Grid.Unit(), func(n *node) { n.unit.Closed, n.grid.Retired = true, true })
+		d.supersede(e.Grid.Unit(), 0)
+	case GridSplit:
+		d.supersede(e.Grid.Unit(), e.On, units(e.Into)...)
+	case GridMerged:
+		for _, g := range e.Grids {
+			d.supersede(g.Unit(), e.On, e.Into.Unit())
+		}
+	case CommunitySplit:
+		d.supersede(e.Code, e.On, e.Into...)
+	case CommunityMerged:
+		d.supersede(e.Code, e.On, e.Into)
 	case GridWorkerAppointed:
 		if e.Duty == DutyLead {
 			d.changeGrid(e.Grid, func(g *GridInfo) { g.Lead, g.Acting = e.Worker, "" })
@@ -345,6 +360,24 @@ func (d *draft) apply(e Event) {
 			}
 		})
 	}
+}
+
+// supersede closes a unit or grid, in favour of others if there are any.
+func (d *draft) supersede(c UnitCode, on calendar.Date, by ...UnitCode) {
+	d.change(c, func(n *node) {
+		n.unit.Closed, n.successors, n.until = true, ordered(by), on
+		if n.unit.Kind == Grid {
+			n.grid.Retired, n.grid.Lead, n.grid.Acting = true, "", ""
+		}
+	})
+}
+
+func units(gs []GridCode) []UnitCode {
+	us := make([]UnitCode, len(gs))
+	for i, g := range gs {
+		us[i] = g.Unit()
+	}
+	return us
 }
 
 // add hangs a new unit or grid under its parent.

@@ -531,7 +531,7 @@ func TestTheCityOpensThroughTheRules(t *testing.T) {
 	register := new(Register)
 	kinds := map[string]Kind{"city": City, "county": District, "street": Street, "community": Community}
 	for _, row := range rows[1:] { // code, name, level, parent
-		events, err := DecideUnit(UnitState{}, OpenUnit{Code: UnitCode(row[0]), Name: row[1], Kind: kinds[row[2]], Parent: UnitCode(row[3])}, register.Tree())
+		events, err := DecideUnit(UnitState{}, OpenUnit{Code: UnitCode(row[0]), Name: row[1], Kind: kinds[row[2]], Parent: UnitCode(row[3])}, register.Tree(), day)
 		if err != nil {
 			t.Fatalf("%v: %v", row, err)
 		}

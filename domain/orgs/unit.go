@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"gridcase/domain/calendar"
 )
 
 // Event is something that happened to a unit or to a community's grids. Every event names its unit or grid,
@@ -78,11 +80,13 @@ func refuseState(zh, en string) error {
 
 // UnitState is what a unit's stream says. The zero state is a stream that does not exist yet.
 type UnitState struct {
-	Opened    UnitOpened // as it began; Opened.Code is "" before that
-	Name      string
-	Members   []UnitCode
-	Closed    bool
-	Successor UnitCode
+	Opened     UnitOpened // as it began; Opened.Code is "" before that
+	Name       string
+	Members    []UnitCode
+	Closed     bool
+	Successor  UnitCode      // whom to ask since it was closed
+	Successors []UnitCode    // the communities that continue one that was split or merged
+	Until      calendar.Date // the first day on which they do
 }
 
 // FoldUnit returns the state after the event; s stays as it is. Events of other streams change nothing.
@@ -96,6 +100,10 @@ func FoldUnit(s UnitState, e Event) UnitState {
 		s.Members = e.Members
 	case UnitClosed:
 		s.Closed, s.Successor = true, e.Successor
+	case CommunitySplit:
+		s.Closed, s.Successors, s.Until = true, e.Into, e.On
+	case CommunityMerged:
+		s.Closed, s.Successors, s.Until = true, []UnitCode{e.Into}, e.On
 	}
 	return s
 }
@@ -145,13 +153,13 @@ func (c SetMembers) Unit() UnitCode { return c.Code }
 // Unit implements [UnitCommand].
 func (c CloseUnit) Unit() UnitCode { return c.Code }
 
-// DecideUnit returns the events that the command leads to in this state, given the tree as a fact. What is
-// so already decides nothing. The error is a [*Refusal] unless the command is of an unknown type or
-// belongs to another stream.
+// DecideUnit returns the events that the command leads to in this state, given the tree as a fact and the local
+// date from which it is to hold. What is so already decides nothing. The error is a [*Refusal] unless the command is of
+// an unknown type or belongs to another stream.
 //
 // The tree is as fresh as the reader of the log: of two commands on different streams that race, such as
 // closing a street and opening a community in it, both can be let through.
-func DecideUnit(s UnitState, c UnitCommand, tree *Tree) ([]Event, error) {
+func DecideUnit(s UnitState, c UnitCommand, tree *Tree, on calendar.Date) ([]Event, error) {
 	if s.Opened.Code != "" && c.Unit() != s.Opened.Code {
 		return nil, fmt.Errorf("unit %s: command %T is for unit %s", s.Opened.Code, c, c.Unit())
 	}
@@ -162,8 +170,13 @@ func DecideUnit(s UnitState, c UnitCommand, tree *Tree) ([]Event, error) {
 		return nil, refuseState(fmt.Sprintf("单位 %s 尚未设立", c.Unit()),
 			fmt.Sprintf("the unit %s has not been opened", c.Unit()))
 	}
-	if c, ok := c.(CloseUnit); ok {
+	switch c := c.(type) {
+	case CloseUnit:
 		return decideClose(s, c, tree)
+	case SplitCommunity:
+		return decideCommunitySplit(s, c, tree, on)
+	case MergeCommunity:
+		return decideCommunityMerge(s, c, tree, on)
 	}
 	if s.Closed {
 		return nil, refuseState(fmt.Sprintf("单位 %s 已撤销", c.Unit()), fmt.Sprintf("the unit %s is closed", c.Unit()))

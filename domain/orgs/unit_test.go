@@ -223,7 +223,7 @@ func TestUnits(t *testing.T) {
 			for _, e := range c.given {
 				s = FoldUnit(s, e)
 			}
-			got, err := DecideUnit(s, c.when, tree.With(c.given...)) // what the stream says, the tree knows too
+			got, err := DecideUnit(s, c.when, tree.With(c.given...), day) // what the stream says, the tree knows too
 			outcome(t, got, err, c.then, c.refused)
 		})
 	}
@@ -243,16 +243,16 @@ func TestAClosedUnitTakesNothingNew(t *testing.T) {
 		{"no place in a joint team", OpenUnit{Code: "150105003-t02", Name: "x", Kind: JointTeam, Parent: "150105003",
 			Members: []UnitCode{"150105003-a02"}}, "guard_failed C14"},
 	} {
-		got, err := DecideUnit(UnitState{}, c.when, tree)
+		got, err := DecideUnit(UnitState{}, c.when, tree, day)
 		t.Run(c.name, func(t *testing.T) { outcome(t, got, err, nil, c.refused) })
 	}
 	t.Run("no succession", func(t *testing.T) {
 		s := FoldUnit(UnitState{}, UnitOpened{Code: "150105005", Name: "x", Kind: Street, Parent: "150105"})
-		got, err := DecideUnit(s, CloseUnit{"150105005", "150105004"}, tree)
+		got, err := DecideUnit(s, CloseUnit{"150105005", "150105004"}, tree, day)
 		outcome(t, got, err, nil, "guard_failed I17")
 	})
 	t.Run("no grid", func(t *testing.T) {
-		got, err := DecideGrids(GridsState{}, DrawGrid{Grid: "150105003002001", Name: "x"}, tree)
+		got, err := DecideGrids(GridsState{}, DrawGrid{Grid: "150105003002001", Name: "x"}, tree, day)
 		outcome(t, got, err, nil, "guard_failed I8")
 	})
 }
@@ -270,14 +270,14 @@ func TestClosingWaitsForEverythingThatDependsOnTheUnit(t *testing.T) {
 	} {
 		u, _ := tree.Unit(step.unit)
 		s := FoldUnit(UnitState{}, UnitOpened{Code: u.Code, Name: u.Name, Kind: u.Kind, Parent: u.Parent, Department: u.Department})
-		_, err := DecideUnit(s, CloseUnit{Code: step.unit}, tree)
+		_, err := DecideUnit(s, CloseUnit{Code: step.unit}, tree, day)
 		if err == nil || !strings.Contains(err.Error(), step.blocker+" still depends on "+string(step.unit)) {
 			t.Errorf("closing %s: got %v, want a refusal that names %s", step.unit, err, step.blocker)
 		}
 	}
 	tree = tree.With(GridRetired{Grid: "150105003001001"}, GridRetired{Grid: "150105003001002"}, UnitClosed{Code: "150105003001-p01"})
 	s := FoldUnit(UnitState{}, opening("150105003001"))
-	got, err := DecideUnit(s, CloseUnit{Code: "150105003001"}, tree)
+	got, err := DecideUnit(s, CloseUnit{Code: "150105003001"}, tree, day)
 	outcome(t, got, err, then(UnitClosed{Code: "150105003001"}), "")
 }
 
@@ -285,11 +285,11 @@ func TestACommandForAnotherUnitIsAFaultAndNoRefusal(t *testing.T) {
 	tree := new(Tree).With(saihan()...)
 	s := FoldUnit(UnitState{}, UnitOpened{Code: "150105004", Name: "x", Kind: Street, Parent: "150105"})
 	var refusal *Refusal
-	if got, err := DecideUnit(s, RenameUnit{"150105003", "y"}, tree); err == nil || errors.As(err, &refusal) || got != nil {
+	if got, err := DecideUnit(s, RenameUnit{"150105003", "y"}, tree, day); err == nil || errors.As(err, &refusal) || got != nil {
 		t.Errorf("got %v, %v, want a plain error", got, err)
 	}
-	g := FoldGrids(GridsState{}, GridDrawn{Grid: "150105003001001"})
-	if got, err := DecideGrids(g, RetireGrid{"150105003002001"}, tree); err == nil || errors.As(err, &refusal) || got != nil {
+	g := FoldGrids(GridsState{}, GridDrawn{Grid: "150105003001001"}, day)
+	if got, err := DecideGrids(g, RetireGrid{"150105003002001"}, tree, day); err == nil || errors.As(err, &refusal) || got != nil {
 		t.Errorf("got %v, %v, want a plain error", got, err)
 	}
 }
@@ -298,7 +298,7 @@ func TestDecidingLeavesTheCommandAlone(t *testing.T) {
 	members := []UnitCode{"150105003-a02", "150105003-a01"}
 	asked := slices.Clone(members)
 	_, err := DecideUnit(UnitState{}, OpenUnit{Code: "150105003-t02", Name: "x", Kind: JointTeam, Parent: "150105003",
-		Members: members}, new(Tree).With(saihan()...))
+		Members: members}, new(Tree).With(saihan()...), day)
 	if err != nil || !slices.Equal(members, asked) {
 		t.Errorf("got %v, %v, want %v as asked", members, err, asked)
 	}

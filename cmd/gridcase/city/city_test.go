@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"gridcase/cmd/gridcase/city"
+	"gridcase/domain/calendar"
 	"gridcase/domain/catalogue"
 	"gridcase/domain/orgs"
 )
@@ -148,7 +149,7 @@ func TestTheCityIsLaidOutByTheRules(t *testing.T) {
 			c := city.New(size)
 			var tree *orgs.Tree
 			for _, u := range c.Units() {
-				es, err := orgs.DecideUnit(orgs.UnitState{}, u, tree)
+				es, err := orgs.DecideUnit(orgs.UnitState{}, u, tree, calendar.Date(739433))
 				if err != nil {
 					t.Fatalf("open %s: %v", u.Code, err)
 				}
@@ -160,13 +161,16 @@ func TestTheCityIsLaidOutByTheRules(t *testing.T) {
 			for _, p := range c.Plans() {
 				var s orgs.GridsState
 				for _, command := range p.Commands {
-					es, err := orgs.DecideGrids(s, command, tree)
+					es, err := orgs.DecideGrids(s, command, tree, calendar.Date(739433))
 					if err != nil {
 						t.Fatalf("grids of %s: %v", p.Community, err)
 					}
 					for _, e := range es {
-						s = orgs.FoldGrids(s, e)
+						s = orgs.FoldGrids(s, e, calendar.Date(739433))
 					}
+				}
+				for _, f := range orgs.Check(s, orgs.DefaultSizeBand()) {
+					t.Errorf("plan of %s: %s", p.Community, f.En)
 				}
 				communities[p.Community] = true
 				for _, g := range s.Grids {

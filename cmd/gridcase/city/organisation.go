@@ -108,16 +108,21 @@ type Plan struct {
 	Commands  []orgs.GridsCommand
 }
 
-// Plans returns the commands that draw the grids of every community and appoint who works them.
+// Plans returns the commands that survey every community, draw its grids, give them their households and appoint who
+// works them.
 func (c *City) Plans() []Plan {
 	var ps []Plan
 	for _, k := range c.counties {
 		for _, m := range k.communities {
 			p := Plan{Community: m.code}
-			for _, g := range m.grids {
+			if len(m.grids) > 0 {
+				p.Commands = append(p.Commands, m.survey())
+			}
+			for i, g := range m.grids {
 				p.Commands = append(p.Commands,
 					orgs.DrawGrid{Grid: g.code, Name: g.name, Households: g.households, Buildings: buildings,
 						Stairwells: buildings * stairwells, Urban: m.form == Committee},
+					orgs.AssignHouseholds{Grid: g.code, Blocks: blocks(i)},
 					orgs.AppointGridWorker{Grid: g.code, Worker: g.lead, Duty: orgs.DutyLead, FullTime: true})
 				for _, a := range g.assistants {
 					p.Commands = append(p.Commands, orgs.AppointGridWorker{Grid: g.code, Worker: a, Duty: orgs.DutyAssistant})
@@ -129,6 +134,32 @@ func (c *City) Plans() []Plan {
 		}
 	}
 	return ps
+}
+
+// survey counts the households of a community: those of each grid split evenly over its stairwells; assumed.
+func (m *community) survey() orgs.SurveyBlocks {
+	c := orgs.SurveyBlocks{Of: m.code}
+	for i, g := range m.grids {
+		households := spread(g.households, buildings*stairwells)
+		for j, code := range blocks(i) {
+			b := orgs.Building{Code: code}
+			for k := range stairwells {
+				b.Stairwells = append(b.Stairwells, orgs.Stairwell{Code: orgs.BlockCode(fmt.Sprintf("%s/%d", code, k+1)),
+					Households: households[j*stairwells+k]})
+			}
+			c.Buildings = append(c.Buildings, b)
+		}
+	}
+	return c
+}
+
+// blocks names the buildings of a community's grid of that index.
+func blocks(grid int) []orgs.BlockCode {
+	bs := make([]orgs.BlockCode, buildings)
+	for i := range bs {
+		bs[i] = orgs.BlockCode(fmt.Sprintf("b%03d", grid*buildings+i+1))
+	}
+	return bs
 }
 
 // body names a unit that is no place: its host's code, a hyphen, a short name.

@@ -1,0 +1,386 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"gridcase/domain/calendar"
+	"gridcase/domain/orgs"
+	"gridcase/domain/stream"
+	"gridcase/engine"
+	"gridcase/projections"
+)
+
+// The bodies of the operator's commands on what a community is divided into.
+type (
+	surveyBlocksBody struct {
+		Happened
+		Buildings []surveyedBuilding `json:"buildings" maxItems:"4000" doc:"All of them: what is not listed is gone, from its grid as well."`
+	}
+	surveyedBuilding struct {
+		Code       orgs.BlockCode      `json:"code" format:"block"`
+		Stairwells []surveyedStairwell `json:"stairwells" minItems:"1" maxItems:"1000"`
+	}
+	surveyedStairwell struct {
+		Code       orgs.BlockCode `json:"code" format:"block" doc:"The building's, a slash, and its own: b03/2."`
+		Households int            `json:"households" minimum:"0" maximum:"10000" doc:"A number only: no list of households is kept."`
+	}
+	assignHouseholdsBody struct {
+		Happened
+		From   orgs.GridCode    `json:"from,omitempty" format:"grid" doc:"The grid that has them; without it, none may have them yet."`
+		Blocks []orgs.BlockCode `json:"blocks" format:"block" minItems:"1" maxItems:"1000" doc:"Buildings, for all their stairwells, or stairwells."`
+	}
+	splitGridBody struct {
+		Happened
+		Into []splitPart `json:"into" minItems:"2" maxItems:"100"`
+	}
+	splitPart struct {
+		Grid   orgs.GridCode    `json:"grid" format:"code" minLength:"15" maxLength:"15" doc:"A code that no grid ever had."`
+		Name   string           `json:"name" minLength:"1" maxLength:"100"`
+		Blocks []orgs.BlockCode `json:"blocks" format:"block" minItems:"1" maxItems:"1000" doc:"Buildings of the old grid, or stairwells. All of them go to exactly one of the new grids."`
+		Lead   string           `json:"lead,omitempty" format:"token" maxLength:"64" doc:"Opaque id of its full-time lead; the old grid's lead is free."`
+	}
+	mergeGridsBody struct {
+		Happened
+		Grids []orgs.GridCode `json:"grids" format:"code" minItems:"2" maxItems:"100"`
+		Into  mergedPart      `json:"into"`
+	}
+	mergedPart struct {
+		Grid orgs.GridCode `json:"grid" format:"code" minLength:"15" maxLength:"15" doc:"A code that no grid ever had."`
+		Name string        `json:"name" minLength:"1" maxLength:"100"`
+		Lead string        `json:"lead,omitempty" format:"token" maxLength:"64"`
+	}
+)
+
+func (b assignHouseholdsBody) on(g orgs.GridCode) engine.Command {
+	return orgs.AssignHouseholds{Grid: g, From: b.From, Blocks: b.Blocks}
+}
+
+func (b splitGridBody) on(g orgs.GridCode) engine.Command {
+	c := orgs.SplitGrid{Grid: g}
+	for _, p := range b.Into {
+		c.Into = append(c.Into, orgs.Part(p))
+	}
+	return c
+}
+
+func (s *Server) surveyBlocks(ctx context.Context, in *unitCommandInput[surveyBlocksBody]) (*answer[GridPlan], error) {
+	c := orgs.SurveyBlocks{Of: orgs.UnitCode(in.Code)}
+	for _, b := range in.body.Buildings {
+		surveyed := orgs.Building{Code: b.Code}
+		for _, w := range b.Stairwells {
+			surveyed.Stairwells = append(surveyed.Stairwells, orgs.Stairwell(w))
+		}
+		c.Buildings = append(c.Buildings, surveyed)
+	}
+	return s.changePlan(ctx, in.Code, given{Post: in.Post, ifMatch: in.IfMatch, occurred: in.body.OccurredAt, command: c})
+}
+
+func (s *Server) mergeGrids(ctx context.Context, in *unitCommandInput[mergeGridsBody]) (*answer[GridPlan], error) {
+	b := in.body
+	for _, g := range append(slices.Clone(b.Grids), b.Into.Grid) {
+		if string(g.Community()) != in.Code {
+			return nil, invalid(fault("body.grids", "contradiction", "网格代码须以社区代码开头", "must begin with the code of the community"))
+		}
+	}
+	return s.changePlan(ctx, in.Code, given{Post: in.Post, ifMatch: in.IfMatch, occurred: b.OccurredAt,
+		command: orgs.MergeGrids{Grids: b.Grids, Into: orgs.Part{Grid: b.Into.Grid, Name: b.Into.Name, Lead: b.Into.Lead}}})
+}
+
+// changePlan gives a command on the whole of a community's plan.
+func (s *Server) changePlan(ctx context.Context, community string, g given) (*answer[GridPlan], error) {
+	if u, known := s.Engine.Units().Unit(orgs.UnitCode(community)); !known || u.Kind != orgs.Community {
+		return nil, problem("not_found")
+	}
+	if err := s.may(ctx, keepUnits); err != nil {
+		return nil, err
+	}
+	key, err := g.idempotencyKey()
+	if err != nil {
+		return nil, err
+	}
+	receipt, err := s.plans(ctx, community, key, g)
+	return s.planned(ctx, http.StatusOK, receipt, err)
+}
+
+// Finding is what is wrong with a plan, or could be better.
+type Finding struct {
+	Fault    orgs.Fault     `json:"fault"`
+	Severity orgs.Severity  `json:"severity" doc:"error: a household has no grid, or two. warning: everything else."`
+	Grid     orgs.GridCode  `json:"grid,omitempty"`
+	Block    orgs.BlockCode `json:"block,omitempty" doc:"A building or a stairwell."`
+	Message  string         `json:"message"`
+}
+
+// CheckedPlan is a community's plan on a date, looked over.
+type CheckedPlan struct {
+	Community  orgs.UnitCode   `json:"community"`
+	On         calendar.Date   `json:"on"`
+	Changed    calendar.Date   `json:"changed,omitzero" doc:"The last change that holds on that date."`
+	Surveyed   bool            `json:"surveyed"`
+	Households int             `json:"households" doc:"By the survey."`
+	Buildings  []orgs.Building `json:"buildings" nullable:"false"`
+	Grids      []Grid          `json:"grids" nullable:"false" doc:"Retired ones included."`
+	Findings   []Finding       `json:"findings" nullable:"false"`
+}
+
+func (s *Server) readGridPlan(ctx context.Context, in *struct {
+	Code string `path:"code"`
+	On   string `query:"on" maxLength:"10" doc:"A date, such as 2025-07-01; today if there is none."`
+}) (*found[CheckedPlan], error) {
+	if err := s.may(ctx, readCoverage); err != nil {
+		return nil, err
+	}
+	on, err := s.dateOf("on", in.On)
+	if err != nil {
+		return nil, err
+	}
+	if u, known := s.Engine.Units().Unit(orgs.UnitCode(in.Code)); !known || u.Kind != orgs.Community {
+		return nil, problem("not_found")
+	}
+	state, err := s.Engine.LoadOn(ctx, stream.Keyed(stream.Grids, in.Code), on)
+	if err != nil {
+		return nil, err
+	}
+	st, _ := state.(orgs.GridsState)
+	plan := CheckedPlan{Community: orgs.UnitCode(in.Code), On: on, Changed: st.On, Surveyed: st.Surveyed != "", Buildings: list(st.Buildings),
+		Grids: gridPlan(st).Grids, Findings: []Finding{}}
+	for _, b := range st.Buildings {
+		for _, w := range b.Stairwells {
+			plan.Households += w.Households
+		}
+	}
+	for _, f := range orgs.Check(st, orgs.DefaultSizeBand()) {
+		said := Finding{Fault: f.Fault, Severity: f.Severity, Grid: f.Grid, Block: f.Block, Message: f.En}
+		if of(ctx).zh {
+			said.Message = f.Zh
+		}
+		plan.Findings = append(plan.Findings, said)
+	}
+	return &found[CheckedPlan]{Status: http.StatusOK, Position: s.position(), Body: plan}, nil
+}
+
+// dateOf reads a date of a query; none is today.
+func (s *Server) dateOf(name, text string) (calendar.Date, error) {
+	if text == "" {
+		return calendar.DateOf(s.Now()), nil
+	}
+	d, err := calendar.ParseDate(text)
+	if err != nil {
+		return 0, invalid(fault("query."+name, "not_a_date", "日期须为 2025-07-01 的格式", "must be a date such as 2025-07-01"))
+	}
+	return d, nil
+}
+
+// ListedGrid is an active grid as it stood on a date.
+type ListedGrid struct {
+	Code       orgs.GridCode `json:"code"`
+	Name       string        `json:"name"`
+	Community  orgs.UnitCode `json:"community"`
+	Urban      bool          `json:"urban"`
+	Surveyed   bool          `json:"surveyed" doc:"Households are counted by stairwell, and not as when it was drawn."`
+	Households int           `json:"households"`
+	Buildings  int           `json:"buildings"`
+	Stairwells int           `json:"stairwells"`
+	Outside    bool          `json:"outside" doc:"Urban, and outside the size band."`
+	Lead       string        `json:"lead,omitempty"`
+	Acting     string        `json:"acting,omitempty"`
+	Assistants int           `json:"assistants"`
+	Leads      int           `json:"leads" doc:"Grids that its lead leads, this one included."`
+}
+
+// Covered is how the grids of one unit are covered on a date. Each number opens to its grids: GET /grids with the same
+// unit and date, and the filter that the number names.
+type Covered struct {
+	Unit       orgs.UnitCode `json:"unit"`
+	Name       string        `json:"name"`
+	Kind       orgs.Kind     `json:"kind"`
+	Grids      int           `json:"grids" doc:"Active ones. Opens without a filter."`
+	Led        int           `json:"led" doc:"With a full-time lead: vacant=false."`
+	Vacant     int           `json:"vacant" doc:"Without: vacant=true."`
+	Covered    int           `json:"covered" doc:"Without, and somebody acts: vacant=true&acting=true."`
+	Households int           `json:"households"`
+	Outside    int           `json:"outside" doc:"Urban grids outside the size band: size=outside."`
+	Unsurveyed int           `json:"unsurveyed" doc:"Grids of communities whose buildings nobody surveyed: surveyed=false."`
+	Leads      int           `json:"leads" doc:"Different full-time leads."`
+	Shared     int           `json:"shared" doc:"Grids whose lead leads others, too: shared=true."`
+	Most       int           `json:"most" doc:"The most grids that one of these leads holds, in the district, or in the city if that is asked for."`
+	Assistants int           `json:"assistants"`
+}
+
+// Coverage is how the grids of a unit, and of the units below it, are covered on a date.
+type Coverage struct {
+	On       calendar.Date `json:"on"`
+	Low      int           `json:"low" doc:"The size band of an urban grid, in households."`
+	High     int           `json:"high"`
+	Total    Covered       `json:"total"`
+	Rows     []Covered     `json:"rows" nullable:"false" doc:"In code order; units without an active grid are left out."`
+	Position string        `json:"position"`
+}
+
+// add counts a grid in.
+func (c *Covered) add(g projections.GridDay, band orgs.SizeBand) {
+	c.Grids++
+	c.Households += g.Households
+	c.Assistants += g.Assistants
+	c.Most = max(c.Most, g.Led)
+	count := func(n *int, so bool) {
+		if so {
+			*n++
+		}
+	}
+	count(&c.Led, g.Lead != "")
+	count(&c.Vacant, g.Lead == "")
+	count(&c.Covered, g.Lead == "" && g.Acting != "")
+	count(&c.Outside, outside(g, band))
+	count(&c.Unsurveyed, !g.Surveyed)
+	count(&c.Shared, g.Led > 1)
+}
+
+func outside(g projections.GridDay, band orgs.SizeBand) bool {
+	zh, _ := orgs.SizeWarning(band, g.Urban, g.Households)
+	return zh != ""
+}
+
+// below is the kind of unit that a unit's coverage is shown by, if nothing else is asked for.
+func below(k orgs.Kind) orgs.Kind {
+	switch k {
+	case orgs.City:
+		return orgs.District
+	case orgs.District:
+		return orgs.Street
+	}
+	return orgs.Community
+}
+
+// gridsOn returns the grids of a unit as they stood on a date, of the kind of units that divide places.
+func (s *Server) gridsOn(ctx context.Context, code, day, position string) (u orgs.Unit, on calendar.Date, gs []projections.GridDay, err error) {
+	if err = s.may(ctx, readCoverage); err != nil {
+		return
+	}
+	if on, err = s.dateOf("on", day); err != nil {
+		return
+	}
+	t, known := s.Engine.Units(), false
+	if u, known = t.Unit(orgs.UnitCode(code)); !known {
+		err = invalid(fault("query.unit", "unknown_unit", "没有这个单位", "there is no such unit"))
+		return
+	}
+	if err = s.awaited(ctx, position); err != nil {
+		return
+	}
+	district, _ := t.Ancestor(u.Code, orgs.District)
+	if gs, err = s.Views.Views().GridsOn(ctx, district, on); err == nil {
+		path := t.Path(u.Code)
+		gs = slices.DeleteFunc(gs, func(g projections.GridDay) bool { return !strings.HasPrefix(g.Path, path) })
+	}
+	return
+}
+
+func (s *Server) readCoverage(ctx context.Context, in *struct {
+	Unit     string `query:"unit" required:"true" maxLength:"40"`
+	On       string `query:"on" maxLength:"10" doc:"A date, such as 2025-07-01; today if there is none."`
+	By       string `query:"by" enum:"district,street,community" doc:"The units to show; those below it if nothing is said."`
+	Position string `header:"GridCase-Position"`
+}) (*found[Coverage], error) {
+	u, on, gs, err := s.gridsOn(ctx, in.Unit, in.On, in.Position)
+	if err != nil {
+		return nil, err
+	}
+	t, band, position := s.Engine.Units(), orgs.DefaultSizeBand(), s.position()
+	by := cmp.Or(orgs.Kind(in.By), below(u.Kind))
+	total := Covered{Unit: u.Code, Name: u.Name, Kind: u.Kind}
+	rows, leads := map[orgs.UnitCode]*Covered{}, map[orgs.UnitCode]map[string]bool{}
+	led := func(c *Covered, lead string) {
+		if leads[c.Unit] == nil {
+			leads[c.Unit] = map[string]bool{}
+		}
+		if lead != "" {
+			leads[c.Unit][lead] = true
+		}
+		c.Leads = len(leads[c.Unit])
+	}
+	for _, g := range gs {
+		total.add(g, band)
+		led(&total, g.Lead)
+		at, found := t.Ancestor(g.Code.Unit(), by)
+		if !found || at == u.Code || !t.Within(at, u.Code) {
+			continue
+		}
+		if rows[at] == nil {
+			row, _ := t.Unit(at)
+			rows[at] = &Covered{Unit: at, Name: row.Name, Kind: row.Kind}
+		}
+		rows[at].add(g, band)
+		led(rows[at], g.Lead)
+	}
+	out := Coverage{On: on, Low: band.Low, High: band.High, Total: total, Rows: []Covered{}, Position: position}
+	for _, row := range rows {
+		out.Rows = append(out.Rows, *row)
+	}
+	slices.SortFunc(out.Rows, func(a, b Covered) int { return cmp.Compare(a.Unit, b.Unit) })
+	return &found[Coverage]{Status: http.StatusOK, Position: position, Body: out}, nil
+}
+
+type listGridsInput struct {
+	Unit     string `query:"unit" required:"true" maxLength:"40" doc:"It and all below it."`
+	On       string `query:"on" maxLength:"10" doc:"A date, such as 2025-07-01; today if there is none."`
+	Vacant   string `query:"vacant" enum:"true,false" doc:"Without a full-time lead, whether or not somebody acts."`
+	Acting   string `query:"acting" enum:"true,false" doc:"Somebody covers for the lead."`
+	Size     string `query:"size" enum:"outside,within" doc:"Urban grids outside the size band, or all others."`
+	Shared   string `query:"shared" enum:"true,false" doc:"The lead leads other grids, too."`
+	Surveyed string `query:"surveyed" enum:"true,false"`
+	Urban    string `query:"urban" enum:"true,false"`
+	Worker   string `query:"worker" maxLength:"64" doc:"Leads it, or acts."`
+	Limit    int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	After    string `query:"after" maxLength:"15"`
+	Count    bool   `query:"count"`
+	Position string `header:"GridCase-Position"`
+}
+
+// fits reports whether a grid is asked for.
+func (in *listGridsInput) fits(g projections.GridDay, band orgs.SizeBand) bool {
+	is := func(asked string, so bool) bool { return asked == "" || (asked == "true") == so }
+	return is(in.Vacant, g.Lead == "") && is(in.Acting, g.Acting != "") && is(in.Shared, g.Led > 1) && is(in.Surveyed, g.Surveyed) &&
+		is(in.Urban, g.Urban) && (in.Size == "" || (in.Size == "outside") == outside(g, band)) &&
+		(in.Worker == "" || in.Worker == g.Lead || in.Worker == g.Acting)
+}
+
+// listGrids lists active grids in code order; the cursor is the last code of the page.
+func (s *Server) listGrids(ctx context.Context, in *listGridsInput) (*listed[ListedGrid], error) {
+	_, _, gs, err := s.gridsOn(ctx, in.Unit, in.On, in.Position)
+	if err != nil {
+		return nil, err
+	}
+	band, position := orgs.DefaultSizeBand(), s.position()
+	gs = slices.DeleteFunc(gs, func(g projections.GridDay) bool { return !in.fits(g, band) })
+	n, next := len(gs), ""
+	gs = slices.DeleteFunc(gs, func(g projections.GridDay) bool { return string(g.Code) <= in.After })
+	if len(gs) > in.Limit {
+		gs = gs[:in.Limit]
+		next = string(gs[in.Limit-1].Code)
+	}
+	items := briefs(gs, func(g projections.GridDay) ListedGrid {
+		return ListedGrid{Code: g.Code, Name: g.Name, Community: g.Code.Community(), Urban: g.Urban, Surveyed: g.Surveyed, Households: g.Households,
+			Buildings: g.Buildings, Stairwells: g.Stairwells, Outside: outside(g, band), Lead: g.Lead, Acting: g.Acting, Assistants: g.Assistants, Leads: g.Led}
+	})
+	return pageOf(ctx, items, next, position, in.Count, func() (int, error) { return n, nil })
+}
+
+func (s *Server) planRoutes() {
+	plan := func(name, summary string) huma.Operation {
+		return huma.Operation{OperationID: name, Method: http.MethodPost, Path: base + "/communities/{code}/" + name, Summary: summary, Tags: []string{"units"}}
+	}
+	offer[surveyBlocksBody](s, plan("survey-blocks", "Record what there is to divide"), s.surveyBlocks)
+	offer[mergeGridsBody](s, plan("merge-grids", "Make one new grid of several"), s.mergeGrids)
+	gridCommand[assignHouseholdsBody](s, "assign-households", "Give buildings or stairwells to a grid")
+	gridCommand[splitGridBody](s, "split-grid", "Divide a grid among new ones")
+	get(s, "read-grid-plan", "/communities/{code}/grid-plan", "Read a community's plan on a date, looked over", "units", s.readGridPlan)
+	get(s, "list-grids", "/grids", "List active grids on a date", "units", s.listGrids)
+	get(s, "read-coverage", "/views/coverage", "Read how grids are covered on a date", "views", s.readCoverage)
+}
