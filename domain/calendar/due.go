@@ -150,20 +150,7 @@ func (r Rules) Restart(d Due, frozen, restart time.Time) (Due, error) {
 	}
 	n.settled = n.settled && (!d.Kind.usesCalendar() || r.Calendar.Settled(DateOf(frozen), DateOf(d.Due)))
 	n.skipped = joined(d.Skipped, DateOf(frozen), n.skipped)
-	moved, err := r.move(d, n)
-	moved.WarnAt = after(moved.WarnAt, restart) // what would have been warned of while it stood still needs no warning now
-	return moved, err
-}
-
-// after returns the instants that lie after another, nil if none does.
-func after(at []time.Time, t time.Time) []time.Time {
-	for len(at) > 0 && !at[0].After(t) {
-		at = at[1:]
-	}
-	if len(at) == 0 {
-		return nil // as it is read back from the log
-	}
-	return at
+	return r.move(d, n)
 }
 
 // Extend returns d with its due moved on by an amount in d's own kind, counted from the due instant.
@@ -246,7 +233,13 @@ func (r Rules) Warnings(d Due) []time.Time {
 			}
 		}
 	}
-	return after(at, d.StartedAt)
+	for len(at) > 0 && !at[0].After(d.StartedAt) {
+		at = at[1:]
+	}
+	if len(at) == 0 {
+		return nil // as it is read back from the log
+	}
+	return at
 }
 
 // Add returns the instant an amount after at, as the due instants of that kind are: for a day kind the end of

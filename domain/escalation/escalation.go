@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"gridcase/domain/calendar"
 	"gridcase/domain/orgs"
@@ -21,9 +22,12 @@ type Level struct {
 	En    string     `json:"en"`
 }
 
-// LevelMap is the ladder of a district, ascending. It may leave levels out, never the last: attention that
-// reached the top stays there.
+// LevelMap is the ladder of a district, ascending. It may leave levels out; attention that reached its last one
+// stays there. A map that passed [Policy.Validate] is not empty.
 type LevelMap []Level
+
+// Top returns the last level of the map.
+func (m LevelMap) Top() orgs.Level { return m[len(m)-1].Level }
 
 // Above returns the next level of the map above l, or l itself if there is none.
 func (m LevelMap) Above(l orgs.Level) orgs.Level {
@@ -42,7 +46,7 @@ func (m LevelMap) AtLeast(l orgs.Level) orgs.Level {
 			return x.Level
 		}
 	}
-	return m[len(m)-1].Level
+	return m.Top()
 }
 
 // Named returns the level as the map calls it, false if the map leaves it out.
@@ -153,6 +157,9 @@ func (p *Policy) Validate() error {
 		}
 	}
 	for _, s := range p.Steps {
+		if len(s.Urgency) != 1 || !strings.Contains("ABCD", s.Urgency) {
+			fault("steps: %q is no urgency", s.Urgency)
+		}
 		var read calendar.Amount
 		if text, err := s.Amount.MarshalText(); err != nil || read.UnmarshalText(text) != nil {
 			fault("steps: urgency %s: %s is no amount", s.Urgency, s.Amount)

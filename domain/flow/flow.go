@@ -511,8 +511,8 @@ func (r *reaction) order() {
 	case order.DemandAttached:
 		r.noteAll([]stream.ID{b.Demand}, string(o.Phase), o.Lead, "", stream.ID{})
 	case order.DemandDetached, order.CoUnitReported, order.CoUnitReleased, order.ExtensionRequested, order.ExtensionRefused,
-		order.Reassigned, order.SupervisionIssued, order.SupervisionAnswered, order.DeadlineRecomputed, order.ProblemFlagged,
-		order.WarningRaised, order.ClockExpired:
+		order.Reassigned, order.SupervisionIssued, order.SupervisionAnswered, order.DeadlineRecomputed,
+		order.WarningRaised, order.ClockExpired: // what a unit owes is between it and its superiors, until it rises
 	case order.Reported:
 		r.noteAll(o.Demands, string(o.Phase), o.Lead, b.Summary, stream.ID{})
 	default:

@@ -388,6 +388,9 @@ func TestProgressIsToldToTheDemandsItConcerns(t *testing.T) {
 		{topical, t1, topic.VoteOpened{}, nil}, {topical, t1, topic.Supported{}, nil}, {topical, t1, topic.Concluded{}, nil},
 		{served, o1, order.Signed{}, both[:1]}, {served, o1, order.Contacted{}, both[:1]}, {served, o1, order.Suspended{}, both[:1]},
 		{served, o1, order.Reported{}, both[:1]}, {served, o1, order.ExtensionGranted{}, both[:1]}, {served, o1, order.DemandAttached{Demand: d1}, both[:1]},
+		{served, o1, order.Escalated{From: 3, To: 4, Rule: "E2"}, both[:1]}, {served, o1, order.ProblemFlagged{Cause: "rework"}, both[:1]},
+		{served, o1, order.WarningRaised{}, nil}, {served, o1, order.ClockExpired{}, nil},
+		{served, o1, order.ExtensionRequested{}, nil}, {served, o1, order.ExtensionRefused{}, nil}, {served, o1, order.DeadlineRecomputed{}, nil},
 		{served, o1, order.CoUnitReported{}, nil}, {served, o1, order.SupervisionIssued{}, nil}, {served, o1, order.DemandDetached{Demand: d1}, nil},
 	} {
 		var got []string
@@ -546,6 +549,27 @@ func TestNothingFollowsFromWhatTheClockSays(t *testing.T) {
 	}
 	if got := say(flow.React(x.on(o1, order.VerificationPassed{}), x).Sends, false); len(got) == 0 {
 		t.Error("in this world nothing follows from anything: nothing was shown")
+	}
+}
+
+// What the clock says about an order is told, or not; nothing else follows from it, in whatever state the order and its
+// demands are. What it does in a person's place is like what the person does.
+func TestNothingButANoteFollowsFromTheClock(t *testing.T) {
+	var w world
+	for _, p := range order.Machine.States {
+		for _, d := range []demand.Phase{demand.PhaseInHandling, demand.PhaseAnswered, demand.PhaseWithdrawn, demand.PhaseClosed} {
+			x := w.o(o1, p, d1).d(d1, d, by(o1))
+			for _, b := range []event.Body{order.WarningRaised{}, order.ClockExpired{}, order.Escalated{}, order.ProblemFlagged{}} {
+				plan := flow.React(x.on(o1, b), x)
+				if got := say(plan.Sends, false); len(got)+len(plan.Undispatched) > 0 {
+					t.Errorf("%T in %s, demand %s: got %v, want nothing", b, p, d, got)
+				}
+			}
+		}
+	}
+	resumed := w.o(o1, order.PhaseHandling, d1).d(d1, demand.PhaseWithdrawn, by(o1))
+	if got := say(flow.React(resumed.on(o1, order.Resumed{}), resumed).Sends, false); !slices.Equal(got, want("R19 o1 cancel")) {
+		t.Errorf("a suspension ends after its only demand was withdrawn: got %v, want R19 tried again", got)
 	}
 }
 

@@ -211,7 +211,6 @@ func Urgencies() []string { return []string{"A", "B", "C", "D"} }
 func checked() []string { return []string{"on_site", "photo", "phone"} }
 
 const (
-	problemAfter   = 3      // reworks, or returning units, that make a problem order (rule E3)
 	leaderSuspends = 30     // natural days up to which the leader of the dispatching unit confirms a suspension (rule O10)
 	always         = 10_000 // the sampling rate at which nothing passes unseen
 )
@@ -234,7 +233,7 @@ func Decide(s State, c Command, at rule.At) ([]Event, error) {
 	if r := rule.NotFuture(at); r != nil {
 		return nil, Machine.Explain(s.Phase, r)
 	}
-	if !struck(c) && repeats(s, c, at) {
+	if repeats(s, c, at) {
 		return nil, nil
 	}
 	e, err := answer(s, c, at)
@@ -244,15 +243,33 @@ func Decide(s State, c Command, at rule.At) ([]Event, error) {
 	return append([]Event{e}, s.follows(e, at)...), nil
 }
 
-// follows returns what comes with an event in the same append: the order becomes a problem order (rule E3), or rises.
+// follows returns what comes with an event in the same append: the order becomes a problem order (rule E3), was
+// suspended too often or too long (E8), or rises because a clock ran out.
 func (s State) follows(e Event, at rule.At) []Event {
 	var also []Event
 	after := Evolve(s, e, at.Stamp)
-	if cause := after.problem(); cause != "" && !s.Problem {
-		also = append(also, ProblemFlagged{Cause: cause})
+	p := at.Escalation.OrDefault()
+	rises := func(why rule.Escalation) {
+		why.From = at.Units.Level(after.Lead)
+		if up := after.Attention.Rise(at, after.Lead, p.Problem, why); up != nil {
+			also = append(also, Escalated(*up))
+		}
 	}
-	if x, expired := e.(ClockExpired); expired {
-		if up := after.expired(x, at); up != nil {
+	if cause, n := s.problem(after, at); cause != "" {
+		also = append(also, ProblemFlagged{Cause: cause})
+		rises(rule.Escalation{Rule: "E3", Count: n})
+	}
+	switch e := e.(type) {
+	case Suspended:
+		if n := after.Suspensions; n >= p.Suspensions {
+			rises(rule.Escalation{Rule: "E8", Count: n})
+		}
+	case Resumed:
+		if n := after.SuspendedDays; n >= p.SuspendedDays {
+			rises(rule.Escalation{Rule: "E8", Count: n})
+		}
+	case ClockExpired:
+		if up := after.expired(e, at); up != nil {
 			also = append(also, Escalated(*up))
 		}
 	}
@@ -285,15 +302,17 @@ func repeats(s State, c Command, at rule.At) bool {
 	return err == nil && rule.Same(e, s.last)
 }
 
-// problem returns what makes it a problem order, "" if nothing does (rule E3).
-func (s State) problem() string {
+// problem returns what makes it a problem order now, and how many were counted; "" if nothing does (rule E3).
+func (s State) problem(after State, at rule.At) (cause string, n int) {
+	p := at.Escalation.OrDefault()
 	switch {
-	case len(s.Returns) >= problemAfter:
-		return "returns"
-	case s.Reworks >= problemAfter:
-		return "rework"
+	case s.Problem:
+	case len(after.Returns) > len(s.Returns) && len(after.Returns) >= p.Bounces:
+		return "returns", len(after.Returns)
+	case after.Reworks > s.Reworks && after.Reworks >= p.Reworks:
+		return "rework", after.Reworks
 	}
-	return ""
+	return "", 0
 }
 
 // due starts a clock of this stream now.
@@ -559,12 +578,12 @@ func superior(units *orgs.Tree, by, lead orgs.UnitCode) (orgs.UnitCode, bool) {
 	return "", false
 }
 
-// final reports whether the next ruling ends the dispute over who is competent: three units have asked.
-func (s State) final() bool { return len(s.Returns) >= problemAfter }
+// final reports whether the next ruling ends the dispute over who is competent: so many units have asked (rule E3).
+func (s State) final(at rule.At) bool { return len(s.Returns) >= at.Escalation.OrDefault().Bounces }
 
 // O6, O7.
 func (c RefuseReturn) decide(s State, at rule.At) (Event, error) {
-	return ReturnRefused{Reason: c.Reason, Final: s.final()}, firm(s.rules(at, "O6"), said(c.Reason, "O6", "驳回理由", "reason"))
+	return ReturnRefused{Reason: c.Reason, Final: s.final(at)}, firm(s.rules(at, "O6"), said(c.Reason, "O6", "驳回理由", "reason"))
 }
 
 // O8.
@@ -603,7 +622,7 @@ func (c Redispatch) decide(s State, at rule.At) (Event, error) {
 	}
 	s.Legs = append(slices.Clip(s.Legs), Leg{})
 	sign, contact, work, returnBy, err := s.promises(at)
-	return Redispatched{Leg: len(s.Legs), Lead: c.Lead, Competent: c.Competent, CoUnits: c.CoUnits, Final: s.final(),
+	return Redispatched{Leg: len(s.Legs), Lead: c.Lead, Competent: c.Competent, CoUnits: c.CoUnits, Final: s.final(at),
 		By: at.Actor.Unit, Sign: sign, Contact: contact, Handle: work, ReturnBy: returnBy}, err
 }
 
@@ -665,13 +684,13 @@ func (s State) arbitrated(at rule.At, id string) *rule.Refusal {
 	return rule.Reaches(at, s.Place, id)
 }
 
-// O11. The clock resumes on the review date; people may do so earlier.
+// O11. The clock resumes in the last second of the review date; people may do so earlier.
 func (c Resume) decide(s State, at rule.At) (Event, error) {
 	review, _ := s.Running.Get(calendar.SuspensionReview)
 	switch {
 	case at.Actor.Role == orgs.System:
-		if calendar.DateOf(at.Recorded) < calendar.DateOf(review.Due) {
-			return nil, needs("O11", "复查日期 "+local(review.Due)+" 未到", "the review date has not come: "+local(review.Due))
+		if at.Recorded.Before(review.Due) {
+			return nil, needs("O11", "复查日期 "+local(review.Due)+" 未满", "the review date is not over: "+local(review.Due))
 		}
 	case !s.ofDispatcher(at.Actor):
 		if err := firm(s.holds(at, "O11")); err != nil {
@@ -860,7 +879,18 @@ func (c GrantExtension) decide(s State, at rule.At) (Event, error) {
 	return ExtensionGranted{Handle: s.moved(work, due), Reason: c.Reason}, err
 }
 
+// RefuseExtension: a person says why; the clock refuses what nobody decided by the due instant.
 func (c RefuseExtension) decide(s State, at rule.At) (Event, error) {
+	if at.Actor.Role == orgs.System {
+		decision, waits := s.Running.Get(calendar.ExtensionDecision)
+		switch {
+		case !waits:
+			return nil, nil
+		case calendar.OnTime(at.Recorded, decision.Due):
+			return nil, needs("I3", "批复时限 "+local(decision.Due)+" 未到", "it may be decided until "+local(decision.Due))
+		}
+		return ExtensionRefused{Reason: undecided}, nil
+	}
 	return ExtensionRefused(c), firm(s.decides(at), said(c.Reason, "I3", "不同意延期的理由", "reason"))
 }
 

@@ -76,7 +76,7 @@ func TestEveryRowLeadsWhereTheTableSays(t *testing.T) {
 		{"O10: up to ninety days", handled, by(handler, suspend(90)).confirmedBy(arbiter), order.Suspended{}, order.PhaseSuspended},
 		{"O11: the lead unit resumes", suspended, by(handler, order.Resume{}), order.Resumed{}, order.PhaseHandling},
 		{"O11: the leader of the dispatching unit resumes", suspended, by(streetLeader, order.Resume{}), order.Resumed{}, order.PhaseHandling},
-		{"O11: the clock resumes on the review date", suspended, by(system, order.Resume{}).later(10 * 24 * time.Hour), order.Resumed{}, order.PhaseHandling},
+		{"O11: the clock resumes on the review date", suspended, by(clock, order.Resume{}).later(10*24*time.Hour + 15*time.Hour), order.Resumed{}, order.PhaseHandling},
 		{"O12: the lead unit reports", handled, by(handler, report()), order.Reported{}, order.PhaseReported},
 		{"O12: an account does where there is nothing to photograph", handled,
 			by(handler, changed(report(), func(c *order.ReportHandling) { c.Evidence, c.Account = nil, sealed.Clear("we talked") })), order.Reported{}, order.PhaseReported},
@@ -455,7 +455,7 @@ func TestASuspensionGivesBackTheDaysThatWereLeft(t *testing.T) {
 		t.Errorf("suspended: got %s frozen at %s, want %s at %s", d.state.Frozen.ID, d.state.FrozenAt, first.ID, d.now)
 	}
 	d.now = date(t, "2025-10-20").Start().Add(8 * time.Hour)
-	d.do(t, by(system, order.Resume{}))
+	d.do(t, by(handler, order.Resume{}))
 	again := d.due(t, calendar.Rework)
 	if want := date(t, "2025-10-30").End(); !again.Due.Equal(want) || !again.OriginalDue.Equal(first.Due) || again.ID == first.ID {
 		t.Errorf("resumed: got %s, due %s, first %s; want due %s, first %s, under an id of its own", again.ID, again.Due, again.OriginalDue, want, first.Due)
@@ -523,7 +523,7 @@ func TestTheThirdUnitThatReturnsItMakesAProblemOrder(t *testing.T) {
 		t.Fatal("two returns: got a problem order, want none")
 	}
 	es, err := d.attempt(by(otherHandler, requestReturn(community)))
-	if want := []string{"return-requested", "problem-order-flagged"}; err != nil || !slices.Equal(types(es), want) {
+	if want := []string{"return-requested", "problem-order-flagged", "order-escalated"}; err != nil || !slices.Equal(types(es), want) {
 		t.Fatalf("third return: got %v, %v; want %v", types(es), err, want)
 	}
 	if f := es[1].(order.ProblemFlagged); f.Cause != "returns" || !d.state.Problem || d.state.Phase != order.PhaseReturnPending {
@@ -547,7 +547,7 @@ func TestTheThirdReworkMakesAProblemOrder(t *testing.T) {
 		t.Fatalf("got problem %v after %d, want none after 2", d.state.Problem, d.state.Reworks)
 	}
 	es, err := d.attempt(by(streetLeader, reopen()))
-	if want := []string{"order-reopened", "problem-order-flagged"}; err != nil || !slices.Equal(types(es), want) || es[1].(order.ProblemFlagged).Cause != "rework" {
+	if want := []string{"order-reopened", "problem-order-flagged", "order-escalated"}; err != nil || !slices.Equal(types(es), want) || es[1].(order.ProblemFlagged).Cause != "rework" {
 		t.Fatalf("got %v, %v; want %v for rework", types(es), err, want)
 	}
 	d.do(t, by(handler, report()))
@@ -656,12 +656,16 @@ func TestWhatIsSoAlreadyDecidesNothing(t *testing.T) {
 }
 
 // TestAskedTwiceDecidesNothing goes down every row and note: the same person saying the same at the same
-// moment is heard once, also if the second time comes later.
+// moment is heard once, also if the second time comes later. The clock's own commands are left out: their keys tell a
+// repeat (see the laws of the clock), and two warnings of one clock may come at the same moment.
 func TestAskedTwiceDecidesNothing(t *testing.T) {
 	asked := 0
 	for name, d := range positions(t) {
 		for _, s := range tries(d) {
 			here := *d
+			if s.who == clock {
+				continue
+			}
 			if _, err := here.attempt(s); err != nil {
 				continue
 			}

@@ -198,7 +198,7 @@ type ExtensionGranted struct {
 	Reason sealed.Public `json:"reason,omitempty"`
 }
 
-// ExtensionRefused records that the due instant stands.
+// ExtensionRefused records that the due instant stands. The clock refuses what was not decided in time.
 type ExtensionRefused struct {
 	Reason sealed.Public `json:"reason"`
 }
@@ -241,7 +241,8 @@ type DeadlineRecomputed struct {
 	Reason   sealed.Public `json:"reason"`
 }
 
-// ProblemFlagged records that the order became a problem order (问题工单): third rework, or returns by three units.
+// ProblemFlagged records that the order became a problem order (问题工单): third rework, or returns by three units. It
+// is lifted to the level for such orders in the same append, unless it is there.
 type ProblemFlagged struct {
 	Cause string `json:"cause"` // rework, returns
 }
@@ -252,7 +253,7 @@ type WarningRaised rule.Warning
 // ClockExpired records that a due instant passed with the step still owed.
 type ClockExpired rule.Expiry
 
-// Escalated records that the order has the attention of a higher level (升级, rules E1–E4 and E8). Lead unit and clocks stay.
+// Escalated records that the order has the attention of a higher level (升级, rules E1–E5 and E8). Lead unit and clocks stay.
 type Escalated rule.Escalation
 
 // The stored names. They never change; a changed meaning is a new version.

@@ -130,6 +130,11 @@ func check(t failing, history []recorded) {
 			t.Fatalf("%d %s: M4: %v run in %s", i, what, names(s.Running), s.Phase)
 		}
 	}
+}
+
+// checkProblem: by the default policy three of a kind make a problem order (E3).
+func checkProblem(t failing, s order.State) {
+	t.Helper()
 	if due := s.Reworks >= 3 || len(s.Returns) >= 3; s.Problem != due {
 		t.Fatalf("E3: got problem %v after %d reworks and returns by %v", s.Problem, s.Reworks, s.Returns)
 	}
@@ -351,14 +356,13 @@ func forward(s order.State) step {
 }
 
 // detours are what may keep an order from its end, by somebody who may do it; most of them can happen only once or twice.
-func detours(t *rapid.T, d *desk) []step {
+// To is where it might go, days is for how long it might rest.
+func detours(d *desk, to orgs.UnitCode, days int) []step {
 	s := d.state
 	lead, leader, above := holder(s.Lead), person(orgs.StreetLeader, s.By), superiorOf(s.By)
 	if s.Problem {
 		above = arbiter
 	}
-	to := rapid.SampledFrom(leads).Draw(t, "to")
-	days := rapid.IntRange(1, 90).Draw(t, "days ahead")
 	confirm := leader
 	if days > 30 {
 		confirm = arbiter
@@ -418,7 +422,8 @@ func TestWhateverIsTriedTheInvariantsHoldAndTheEndIsInReach(t *testing.T) {
 			case 0:
 				s = forward(d.state)
 			case 1, 2:
-				s = rapid.SampledFrom(detours(t, d)).Draw(t, "detour")
+				to, days := rapid.SampledFrom(leads).Draw(t, "to"), rapid.IntRange(1, 90).Draw(t, "days ahead")
+				s = rapid.SampledFrom(detours(d, to, days)).Draw(t, "detour")
 			case 3: // somebody who may: the lead, or the leader of the dispatching unit
 				s.who = rapid.SampledFrom([]rule.Actor{holder(d.state.Lead), person(orgs.StreetLeader, d.state.By), superiorOf(d.state.By)}).Draw(t, "who may")
 			}
@@ -445,6 +450,7 @@ func TestWhateverIsTriedTheInvariantsHoldAndTheEndIsInReach(t *testing.T) {
 			}
 			fold(length)
 			check(t, d.history)
+			checkProblem(t, d.state)
 			if again, err := order.Decide(d.state, s.what, at); again != nil || err != nil {
 				t.Fatalf("%s again: got %v, %v; want nothing", s.what.Name(), types(again), err)
 			}
@@ -465,6 +471,7 @@ func TestWhateverIsTriedTheInvariantsHoldAndTheEndIsInReach(t *testing.T) {
 			}
 			fold(length)
 			check(t, d.history)
+			checkProblem(t, d.state)
 		}
 		if !d.state.Phase.Terminal() {
 			t.Fatalf("got no further than %s, want an end", d.state.Phase)
@@ -493,7 +500,9 @@ func TestEvolveAcceptsAnything(t *testing.T) {
 	all = append(all, d.history...)
 	for _, e := range []order.Event{order.ContactNotRequired{}, order.Suspended{}, order.Resumed{}, order.ReworkOrdered{Round: 2}, order.Reopened{Round: 3}, order.Cancelled{},
 		order.CoUnitReported{}, order.CoUnitReleased{}, order.ExtensionRequested{}, order.ExtensionGranted{}, order.ExtensionRefused{}, order.DemandAttached{}, order.DemandDetached{},
-		order.Reassigned{}, order.SupervisionAnswered{Number: 1}, order.DeadlineRecomputed{}, order.ProblemFlagged{}, stranger{}} {
+		order.Reassigned{}, order.SupervisionAnswered{Number: 1}, order.DeadlineRecomputed{}, order.ProblemFlagged{},
+		order.WarningRaised{ID: "handle/1/1/3", Number: 1}, order.ClockExpired{ID: "handle/1/1/3", Next: d.now}, order.Escalated{From: 3, To: 4, Rule: "E3"},
+		order.Escalated{From: 4, To: 5, Rule: "E2", ID: "handle/1/1/3", Step: 1}, stranger{}} {
 		all = append(all, recorded{e, d.at(system).Stamp})
 	}
 	rapid.Check(t, func(t *rapid.T) {

@@ -34,6 +34,8 @@ var (
 	supervised   = append(live[:len(live):len(live)], PhaseVerified)
 	notCancelled = append(supervised[:len(supervised):len(supervised)], PhaseClosed)
 	handling     = []Phase{PhaseHandling}
+	// The handling clock runs, and its time may be held against the unit (rule I4).
+	working = []Phase{PhaseDispatched, PhaseSigned, PhaseHandling}
 
 	// lead holds the roles in which somebody acts for the lead unit; guards ask for the unit.
 	lead = []orgs.Role{orgs.Handler, orgs.UnitHead, orgs.GridWorker, orgs.GridSecretary, orgs.Clerk,
@@ -95,7 +97,7 @@ var Machine = rule.Machine[Phase]{
 		{Command: "release-co-unit", Event: "co-unit-released", In: handling, Actors: lead},
 		{Command: "request-extension", Event: "extension-requested", In: handling, Actors: lead},
 		{Command: "grant-extension", Event: "extension-granted", In: handling, Actors: leaders},
-		{Command: "refuse-extension", Event: "extension-refused", In: handling, Actors: leaders},
+		{Command: "refuse-extension", Event: "extension-refused", In: handling, Actors: with(leaders, orgs.System)},
 		{Command: "attach-demand", Event: "demand-attached", In: notCancelled, Actors: []orgs.Role{orgs.Dispatcher, orgs.System}},
 		{Command: "detach-demand", Event: "demand-detached", In: notCancelled, Actors: []orgs.Role{orgs.Dispatcher, orgs.System}},
 		{Command: "reassign", Event: "order-reassigned", In: live, Actors: []orgs.Role{orgs.UnitHead, orgs.System}},
@@ -103,7 +105,7 @@ var Machine = rule.Machine[Phase]{
 		{Command: "answer-supervision", Event: "supervision-answered", In: supervised, Actors: lead},
 		{Command: "raise-warning", Event: "order-warning-raised", In: supervised, Actors: []orgs.Role{orgs.System}},
 		{Command: "expire-clock", Event: "order-clock-expired", In: supervised, Actors: []orgs.Role{orgs.System}},
-		{Command: "escalate", Event: "order-escalated", In: live, Actors: []orgs.Role{orgs.System}},
+		{Command: "escalate", Event: "order-escalated", In: working, Actors: []orgs.Role{orgs.System}},
 		{Command: "recompute-deadline", Event: "deadline-recomputed", In: live, Actors: []orgs.Role{orgs.Arbiter}},
 	},
 }

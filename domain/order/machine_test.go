@@ -10,7 +10,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"gridcase/domain/calendar"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
@@ -92,11 +94,27 @@ func tries(d *desk) []step {
 		by(supervisor, order.IssueSupervision{Reason: "slow"}),
 		by(lead, order.AnswerSupervision{Number: supervision, Answer: "because"}),
 		by(arbiter, order.RecomputeDeadline{ID: due, Reason: "the notice has come"}),
+		by(clock, order.RaiseWarning{ID: struck(s, func(c calendar.Clock) bool { return c == calendar.Supervision })}).later(month),
+		by(clock, order.ExpireClock{ID: struck(s, func(c calendar.Clock) bool { return c == calendar.Supervision })}).later(month),
+		by(clock, order.Escalate{ID: struck(s, func(c calendar.Clock) bool { return c == s.Work() })}).later(month),
 	}
 }
 
+// month is after every due instant of the positions.
+const month = 30 * 24 * time.Hour
+
+// struck returns the id of the first running clock that fits, "" if there is none.
+func struck(s order.State, fits func(calendar.Clock) bool) string {
+	for _, d := range s.Running {
+		if fits(d.Clock) {
+			return d.ID
+		}
+	}
+	return ""
+}
+
 // positions are desks that together allow everything: each state, with a supervision open and a clock that
-// waits for next year's notice where clocks run; with and without contact, request and co-unit.
+// waits for next year's notice where clocks run; with and without contact, request and co-unit; in time and overdue.
 func positions(t testing.TB) map[string]*desk {
 	t.Helper()
 	anonymous := dispatch()
@@ -121,6 +139,11 @@ func positions(t testing.TB) map[string]*desk {
 		d.clocks.Calendar = newDesk().clocks.Calendar
 		return d
 	}
+	overdue := func(d *desk) *desk {
+		t.Helper()
+		d.do(t, by(clock, order.ExpireClock{ID: d.due(t, d.state.Work()).ID}).later(month))
+		return d
+	}
 	return map[string]*desk{
 		"nothing":                           newDesk(),
 		"dispatched":                        watched(dispatched...),
@@ -140,6 +163,9 @@ func positions(t testing.TB) map[string]*desk {
 		"handling in round two":             watched(join(verified, by(system, rework()))...),
 		"reported in round two":             watched(join(verified, by(system, rework()), by(handler, report()))...),
 		"handling after a refused return":   watched(join(pendingOld, by(districtDesk, order.RefuseReturn{Reason: "yours"}))...),
+		"dispatched, overdue":               overdue(watched(dispatched...)),
+		"signed, overdue":                   overdue(watched(signed...)),
+		"handling, overdue":                 overdue(watched(handled...)),
 		"dispatched again, to another unit": watched(join(returned, by(dispatcher, order.Redispatch{Lead: property}))...),
 	}
 }

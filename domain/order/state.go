@@ -37,13 +37,14 @@ type State struct {
 	Awaited   []orgs.UnitCode // co-units of the present leg that neither reported nor were released
 	ReturnBy  time.Time       // the last instant at which the present leg can be sent back
 
-	Round       int             // 1 from the dispatch, +1 with each rework or reopening
-	Attempt     int             // the report of this round that is due or was given, from 1
-	Reworks     int             // failed verifications, reworks and reopenings together
-	Returns     []orgs.UnitCode // that asked to send it back, each once, in the order they asked
-	Problem     bool            // 问题工单
-	Suspensions int
-	Verified    bool // at least once, in any round
+	Round         int             // 1 from the dispatch, +1 with each rework or reopening
+	Attempt       int             // the report of this round that is due or was given, from 1
+	Reworks       int             // failed verifications, reworks and reopenings together
+	Returns       []orgs.UnitCode // that asked to send it back, each once, in the order they asked
+	Problem       bool            // 问题工单
+	Suspensions   int
+	SuspendedDays int  // natural days that the suspensions which have ended lasted, together
+	Verified      bool // at least once, in any round
 
 	Report       Report // the last one
 	Extension    Extension
@@ -178,6 +179,7 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 		s.stop(calendar.Sign)
 		s.start(e.ReturnDecision)
 	case ReturnRefused:
+		pendingSince := s.Since
 		if s.Leg().contacted() {
 			s.enter(PhaseHandling, st)
 		} else {
@@ -185,6 +187,7 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 		}
 		s.leg(func(l *Leg) { l.Final = l.Final || e.Final })
 		s.stop(calendar.ReturnDecision)
+		s.release(pendingSince, st)
 	case ReturnApproved:
 		s.enter(PhaseReturned, st)
 		s.leg(func(l *Leg) { l.Returned = true })
@@ -212,6 +215,9 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 	case Resumed:
 		s.enter(PhaseHandling, st)
 		s.stop(calendar.SuspensionReview)
+		if !s.FrozenAt.IsZero() {
+			s.SuspendedDays += max(0, int(calendar.DateOf(st.Recorded)-calendar.DateOf(s.FrozenAt)))
+		}
 		s.restart(e.Handle, st)
 	case Reported:
 		s.enter(PhaseReported, st)
@@ -248,6 +254,7 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 	case ExtensionGranted:
 		s.lapse()
 		s.start(e.Handle)
+		s.Fired = s.Fired.Began(e.Handle, st.Recorded)
 	case ExtensionRefused:
 		s.lapse()
 	case DemandAttached:
@@ -267,7 +274,7 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 	case SupervisionAnswered:
 		s.answered(e.Number)
 	case DeadlineRecomputed:
-		s.recomputed(e)
+		s.recomputed(e, st)
 	case ProblemFlagged:
 		s.Problem = true
 	case WarningRaised:
@@ -281,10 +288,12 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 	return s
 }
 
-// companion reports whether an event comes with the one that is the answer to a command, and is not one itself.
+// companion reports whether an event is no answer to somebody's command: it comes with one, or the clock struck. What
+// fired is in the state, so the clock needs no other recognition of a repeat; when a machine was late, two warnings of
+// one clock come at the same moment.
 func companion(e Event) bool {
 	switch e.(type) {
-	case ProblemFlagged, Escalated:
+	case ProblemFlagged, Escalated, WarningRaised, ClockExpired:
 		return true
 	}
 	return false
@@ -351,10 +360,20 @@ func (s *State) thaw() { s.Frozen, s.FrozenAt = calendar.Due{}, time.Time{} }
 
 // restart runs the handling clock again.
 func (s *State) restart(d calendar.Due, st rule.Stamp) {
-	s.Fired = s.Fired.Delayed(d.ID, st.Recorded.Sub(s.FrozenAt)) // what stood still is not held against it
+	s.Fired = s.Fired.Delayed(d.ID, st.Recorded.Sub(s.FrozenAt)).Began(d, st.Recorded) // what stood still is not held against it
 	s.thaw()
 	s.start(d)
 	s.Restarted = st.Recorded
+}
+
+// release lets the leg's clocks strike again after a pending return. They ran on, so what is due is due; but rule E2
+// steps no sooner, and the clock was not late, for the time in which nobody could have worked.
+func (s *State) release(since time.Time, st rule.Stamp) {
+	for _, c := range []calendar.Clock{calendar.Contact, s.Work()} {
+		if d, runs := s.Running.Get(c); runs {
+			s.Fired = s.Fired.Delayed(d.ID, st.Recorded.Sub(since)).Held(d.ID, st.Recorded)
+		}
+	}
 }
 
 // lapse ends a request for more time.
@@ -385,7 +404,10 @@ func (s *State) answered(number int) {
 }
 
 // recomputed puts a due instant in the place of the one it replaces; a supervision follows its clock.
-func (s *State) recomputed(e DeadlineRecomputed) {
+func (s *State) recomputed(e DeadlineRecomputed, st rule.Stamp) {
+	if e.Clock.ID != e.Replaces {
+		s.Fired = s.Fired.Began(e.Clock, st.Recorded)
+	}
 	s.Running = slices.Clone(s.Running)
 	for i := range s.Running {
 		if s.Running[i].ID == e.Replaces {

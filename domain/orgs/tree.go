@@ -165,7 +165,7 @@ func (t *Tree) AtLevel(c UnitCode, level Level) UnitCode {
 	for n := range t.upward(c) {
 		switch n.unit.Kind {
 		case Grid, Community, Street, District, City:
-			if n.unit.Level >= level {
+			if n.unit.Level >= level && !n.unit.Closed {
 				return n.unit.Code
 			}
 		}

@@ -183,6 +183,45 @@ func TestWhoOverseesAndWhoCallsBack(t *testing.T) {
 	}
 }
 
+func TestWhoGovernsAtALevel(t *testing.T) {
+	tree := new(Tree).With(saihan()...)
+	noStreet := new(Tree).With(
+		UnitOpened{Code: "150100", Kind: City}, UnitOpened{Code: "150123", Kind: District, Parent: "150100"},
+		UnitOpened{Code: "150123001001", Kind: Community, Parent: "150123"}, GridDrawn{Grid: "150123001001001"})
+	closed := tree.With(UnitClosed{Code: "150105003001"}, UnitClosed{Code: "150105003"})
+	for _, c := range []struct {
+		name  string
+		tree  *Tree
+		unit  UnitCode
+		level Level
+		want  UnitCode
+	}{
+		{"a grid itself", tree, "150105003001001", 1, "150105003001001"},
+		{"its community", tree, "150105003001001", 2, "150105003001"},
+		{"its street", tree, "150105003001001", 3, "150105003"},
+		{"its district", tree, "150105003001001", 4, "150105"},
+		{"the city", tree, "150105003001001", 5, "150100"},
+		{"nothing is below a unit", tree, "150105003", 1, "150105003"},
+		{"an agency does not govern: its street does", tree, "150105003-a01", 3, "150105003"},
+		{"and above it the district, not the department that sent it", tree, "150105003-a01", 4, "150105"},
+		{"nor a joint team", tree, "150105003-t01", 1, "150105003"},
+		{"nor a property company: its community does", tree, "150105003001-p01", 1, "150105003001"},
+		{"nor a department: its district does", tree, "150105-d01", 4, "150105"},
+		{"above a department is the city", tree, "150105-d01", 5, "150100"},
+		{"nor a bureau, or an oversight unit", tree, "150100-o01", 3, "150100"},
+		{"a level that the district leaves out is the next one's", noStreet, "150123001001001", 3, "150123"},
+		{"what was closed governs nothing", closed, "150105003001001", 2, "150105"},
+		{"a retired grid neither", tree, "150105003001003", 1, "150105003001"},
+		{"nothing is above the city", tree, "150105003", 6, ""},
+		{"the unknown lies nowhere", tree, "150105009", 1, ""},
+		{"no tree knows nothing", nil, "150105003", 3, ""},
+	} {
+		if got := c.tree.AtLevel(c.unit, c.level); got != c.want {
+			t.Errorf("%s: AtLevel(%s, %d): got %q, want %q", c.name, c.unit, c.level, got, c.want)
+		}
+	}
+}
+
 func TestSameBody(t *testing.T) {
 	tree := new(Tree).With(saihan()...)
 	for _, c := range []struct {

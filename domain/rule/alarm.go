@@ -1,6 +1,7 @@
 package rule
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -13,7 +14,7 @@ import (
 // the key [Alarm.Key], so any number of nodes may try and one event results (rule I15).
 type Alarm struct {
 	At      time.Time // the first whole second at which it may happen: one after a due second
-	Due     time.Time // the instant that came due; how late a machine was is counted from here
+	Due     time.Time // the instant that came due, or from which the clock could strike if that was later; how late a machine was is counted from here
 	ID      string    // of the due instant
 	Step    string    // what of it: "warning/1", "expiry", "step/1", …
 	Command any       // of the stream's machine
@@ -49,20 +50,21 @@ type Expiry struct {
 	ID     string         `json:"id"` // of the due instant
 	Clock  calendar.Clock `json:"clock"`
 	Due    time.Time      `json:"due"`
-	LateBy int            `json:"late_by,omitempty"` // seconds after Due until the machine said so: its own lateness
+	LateBy int            `json:"late_by,omitempty"` // seconds until the machine said so, after Due or, if that was later, after the clock could strike again: its own lateness
 	Next   time.Time      `json:"next,omitzero"`     // when rule E2 lifts it further if it is still open; zero: never
 }
 
 // Escalation says that a matter has the attention of a higher level (升级). Each machine stores it under a name of its own.
 type Escalation struct {
 	From   orgs.Level    `json:"from"`
-	To     orgs.Level    `json:"to"`
-	Unit   orgs.UnitCode `json:"unit"`         // at that level, above the one that owes the step: its leader answers for it now
-	Rule   string        `json:"rule"`         // E1–E8
-	ID     string        `json:"id,omitempty"` // of the due instant behind it, if there is one
+	To     orgs.Level    `json:"to"`            // above From
+	Top    orgs.Level    `json:"top,omitempty"` // the last level of the district's ladder then: at To = Top nothing lifts it further
+	Unit   orgs.UnitCode `json:"unit"`          // at that level, above the one that owes the step: its leader answers for it now
+	Rule   string        `json:"rule"`          // E1–E8
+	ID     string        `json:"id,omitempty"`  // of the due instant behind it, if there is one
 	Due    time.Time     `json:"due,omitzero"`
 	Step   int           `json:"step,omitempty"`    // E2: which further step
-	Count  int           `json:"count,omitempty"`   // E3, E6–E8: what was counted when the threshold was met
+	Count  int           `json:"count,omitempty"`   // E3, E6–E8: what was counted when the threshold was met; E8: suspensions, beside a resumption natural days
 	LateBy int           `json:"late_by,omitempty"` // seconds after Due, or after the step was to be taken
 	Next   time.Time     `json:"next,omitzero"`     // when rule E2 lifts it further if it is still open; zero: never
 }
@@ -74,10 +76,19 @@ type Fired struct {
 	Expired bool // its expiry is in the log
 	Steps   int  // further steps of rule E2
 	Next    time.Time
+	Since   time.Time // before this the clock could not strike: it began again then, or was held until then; zero: from its start
 }
 
-// Firings are the due instants of a stream that made the clock do something, in the order of their first. The zero value
-// is none. Those of clocks that stopped stay: a clock that starts again where it stood keeps its id and what it fired.
+// From returns when an instant counts: at itself, or when the clock could strike again if that was later.
+func (f Fired) From(t time.Time) time.Time {
+	if t.Before(f.Since) {
+		return f.Since
+	}
+	return t
+}
+
+// Firings are the due instants of a stream that made the clock do something, or kept it from it, in the order of their
+// first. The zero value is none. Those of clocks that stopped stay: a clock that starts again where it stood keeps its id and what it fired.
 type Firings []Fired
 
 // Of returns what a due instant did so far.
@@ -122,14 +133,29 @@ func (fs Firings) Delayed(id string, by time.Duration) Firings {
 	if fs.Of(id).Next.IsZero() || by <= 0 {
 		return fs
 	}
-	return fs.with(id, func(f *Fired) { f.Next = f.Next.Add(by) })
+	return fs.with(id, func(f *Fired) { f.Next = f.Next.Add(by.Truncate(time.Second)) })
 }
 
-// Strikes are a machine's commands for the clock. Expire may answer nil: then nothing happens when the clock runs out.
+// Held returns the firings after a due instant was held back until an instant: nothing of it struck while it was (rule I4).
+func (fs Firings) Held(id string, until time.Time) Firings {
+	return fs.with(id, func(f *Fired) { f.Since = until.Truncate(time.Second) })
+}
+
+// Began returns the firings after a clock began to run again, or to another due instant. Warnings that lie before are
+// not given any more.
+func (fs Firings) Began(d calendar.Due, at time.Time) Firings {
+	return fs.Held(d.ID, at).with(d.ID, func(f *Fired) {
+		for f.Warned < len(d.WarnAt) && !d.WarnAt[f.Warned].After(at) {
+			f.Warned++
+		}
+	})
+}
+
+// Strikes are a machine's commands for the clock. Each may be nil, or answer nil: then nothing happens.
 type Strikes struct {
 	Warn   func(id string) any
 	Expire func(d calendar.Due) any
-	Step   func(id string) any // rule E2; nil: the machine has no further steps
+	Step   func(id string) any // rule E2
 }
 
 // Alarms lists what the running clocks do next, one alarm for each that does anything, in the order in which they
@@ -138,16 +164,20 @@ func (cs Clocks) Alarms(fs Firings, do Strikes) []Alarm {
 	var as []Alarm
 	for _, d := range cs {
 		f := fs.Of(d.ID)
+		a := Alarm{ID: d.ID}
 		switch {
-		case !f.Expired && f.Warned < len(d.WarnAt):
-			n := f.Warned
-			as = append(as, Alarm{At: d.WarnAt[n], Due: d.WarnAt[n], ID: d.ID, Step: fmt.Sprintf("warning/%d", n+1), Command: do.Warn(d.ID)})
-		case !f.Expired:
-			if c := do.Expire(d); c != nil {
-				as = append(as, Alarm{At: d.Due.Add(time.Second), Due: d.Due, ID: d.ID, Step: "expiry", Command: c})
-			}
-		case !f.Next.IsZero() && do.Step != nil:
-			as = append(as, Alarm{At: f.Next.Add(time.Second), Due: f.Next, ID: d.ID, Step: fmt.Sprintf("step/%d", f.Steps+1), Command: do.Step(d.ID)})
+		case !f.Expired && f.Warned < len(d.WarnAt) && do.Warn != nil:
+			a.Due, a.Step, a.Command = d.WarnAt[f.Warned], fmt.Sprintf("warning/%d", f.Warned+1), do.Warn(d.ID)
+			a.At = a.Due // the very second: a warning is no reproach
+		case !f.Expired && do.Expire != nil:
+			a.Due, a.Step, a.Command = f.From(d.Due), "expiry", do.Expire(d)
+			a.At = a.Due.Add(time.Second)
+		case f.Expired && !f.Next.IsZero() && do.Step != nil:
+			a.Due, a.Step, a.Command = f.From(f.Next), fmt.Sprintf("step/%d", f.Steps+1), do.Step(d.ID)
+			a.At = a.Due.Add(time.Second)
+		}
+		if a.Command != nil {
+			as = append(as, a)
 		}
 	}
 	return as
@@ -187,22 +217,25 @@ func (cs Clocks) Warn(fs Firings, id string, at At) (*Warning, *Refusal) {
 // E2 looks again, zero for clocks that only expire. On the due second itself a step is still on time.
 func (cs Clocks) Expire(fs Firings, id string, next time.Time, at At) (*Expiry, *Refusal) {
 	d, runs := cs.byID(id)
-	if !runs || fs.Of(id).Expired {
+	f := fs.Of(id)
+	if !runs || f.Expired {
 		return nil, nil
 	}
-	if calendar.OnTime(at.Recorded, d.Due) {
-		return nil, early(d.Due)
+	from := f.From(d.Due)
+	if calendar.OnTime(at.Recorded, from) {
+		return nil, early(from)
 	}
-	return &Expiry{ID: id, Clock: d.Clock, Due: d.Due, LateBy: LateBy(at, d.Due), Next: next}, nil
+	return &Expiry{ID: id, Clock: d.Clock, Due: d.Due, LateBy: LateBy(at, from), Next: next}, nil
 }
 
 // Step decides whether a due instant that expired is looked at again (rule E2): refused before its time, false if its
-// clock no longer runs or there is no further step.
+// clock no longer runs or there is no further step. Next of what it returns is when the step was to be taken.
 func (cs Clocks) Step(fs Firings, id string, at At) (Fired, bool, *Refusal) {
 	f := fs.Of(id)
 	if _, runs := cs.byID(id); !runs || !f.Expired || f.Next.IsZero() {
 		return f, false, nil
 	}
+	f.Next = f.From(f.Next)
 	if calendar.OnTime(at.Recorded, f.Next) {
 		return f, false, early(f.Next)
 	}
@@ -215,6 +248,7 @@ func (cs Clocks) Due(id string) (calendar.Due, bool) { return cs.byID(id) }
 // Attention is how high a matter has risen. It only rises, and ends with the matter. The zero value: it never rose.
 type Attention struct {
 	Level orgs.Level
+	Top   orgs.Level    // the last level of the ladder when it rose last
 	Unit  orgs.UnitCode // answers for it
 	Rule  string
 	Since time.Time // recorded
@@ -223,14 +257,19 @@ type Attention struct {
 
 // Risen returns the attention after an escalation.
 func (a Attention) Risen(e Escalation, st Stamp) Attention {
-	return Attention{Level: e.To, Unit: e.Unit, Rule: e.Rule, Since: st.Recorded, Rises: a.Rises + 1}
+	return Attention{Level: e.To, Top: e.Top, Unit: e.Unit, Rule: e.Rule, Since: st.Recorded, Rises: a.Rises + 1}
 }
 
+// AtTop reports whether nothing lifts it further, as the ladder was when it rose last.
+func (a Attention) AtTop() bool { return a.Level >= a.Top }
+
 // Rise completes an escalation of a matter to at least level to, from what it has or, if it never rose, from the level
-// of the unit that holds it. It returns nil if that lifts nothing. Base is the unit whose superiors are called upon.
+// of the unit that holds it: why.From if the machine names it, else that of base. It returns nil if that lifts nothing.
+// Base is the unit whose superiors are called upon.
 func (a Attention) Rise(at At, base orgs.UnitCode, to orgs.Level, why Escalation) *Escalation {
 	ladder := at.Escalation.Ladder(at.Units, base)
-	why.From, why.To = max(a.Level, at.Units.Level(base)), ladder.AtLeast(to)
+	why.From = max(a.Level, cmp.Or(why.From, at.Units.Level(base)))
+	why.To, why.Top = ladder.AtLeast(to), ladder.Top()
 	if why.To <= why.From {
 		return nil
 	}
