@@ -37,8 +37,10 @@ var within = map[string][]string{
 	"topic":      {"calendar", "orgs", "rule", "sealed", "stream"},
 	"order":      {"calendar", "orgs", "rule", "sealed", "stream"},
 	"dispute":    {"calendar", "orgs", "rule", "sealed", "stream"},
-	"event":      {"demand", "dispute", "order", "orgs", "rule", "sealed", "stream", "topic"},
-	"flow":       {"calendar", "demand", "dispute", "event", "order", "orgs", "sealed", "stream", "topic"},
+	"duty":       {"calendar", "catalogue", "orgs", "rule", "sealed", "stream"},
+	"admission":  {"calendar", "catalogue", "duty", "orgs", "rule", "sealed", "stream"},
+	"event":      {"admission", "demand", "dispute", "duty", "order", "orgs", "rule", "sealed", "stream", "topic"},
+	"flow":       {"admission", "calendar", "demand", "dispute", "event", "order", "orgs", "sealed", "stream", "topic"},
 }
 
 func TestRoomsImportOnlyWhatTheArrowsAllow(t *testing.T) {

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"reflect"
 
+	"gridcase/domain/admission"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
+	"gridcase/domain/duty"
 	"gridcase/domain/event"
 	"gridcase/domain/flow"
 	"gridcase/domain/order"
@@ -18,8 +20,8 @@ import (
 	"gridcase/domain/topic"
 )
 
-// Command is a command of one of the machines: a demand.Command, topic.Command, order.Command,
-// orgs.UnitCommand or orgs.GridsCommand.
+// Command is a command of one of the machines: a demand.Command, topic.Command, order.Command, dispute.Command,
+// admission.Command, duty.Publish, orgs.UnitCommand or orgs.GridsCommand.
 type Command any
 
 // commandName is the command's word, as in the path of the API.
@@ -65,6 +67,9 @@ func needs(s event.State, c Command) rule.Refs {
 	case dispute.Command:
 		d, _ := s.(dispute.State)
 		return dispute.Needs(d, c)
+	case admission.Command:
+		a, _ := s.(admission.State)
+		return admission.Needs(a, c)
 	}
 	return rule.Refs{}
 }
@@ -96,6 +101,18 @@ func decide(n stream.Name, s event.State, c Command, at rule.At) ([]event.Body, 
 			d.ID = n.ID()
 		}
 		return bodies(dispute.Decide(d, c, at))
+	case admission.Command:
+		a, begun := s.(admission.State)
+		if !begun {
+			a.ID = n.ID()
+		}
+		return bodies(admission.Decide(a, c, at))
+	case duty.Publish:
+		if n != stream.Keyed(stream.Duties, string(c.Unit)) {
+			return nil, fmt.Errorf("the lists of %s are not published on %s", c.Unit, n)
+		}
+		d, _ := s.(duty.State)
+		return bodies(duty.Decide(d, c, at))
 	case orgs.UnitCommand:
 		if err := operates(at, c.Unit(), c); err != nil {
 			return nil, err
@@ -166,6 +183,8 @@ func standsAt(s event.State, command string) *rule.Refusal {
 		return order.Machine.Explain(s.Phase, refuse(string(s.Phase)))
 	case dispute.State:
 		return dispute.Machine.Explain(s.Phase, refuse(string(s.Phase)))
+	case admission.State:
+		return admission.Machine.Explain(s.Phase, refuse(string(s.Phase)))
 	}
 	return nil
 }
@@ -181,6 +200,8 @@ func holds(s event.State, c Command) bool {
 		return order.Machine.Holds(s.Phase, commandName(c))
 	case dispute.State:
 		return dispute.Machine.Holds(s.Phase, commandName(c))
+	case admission.State:
+		return admission.Machine.Holds(s.Phase, commandName(c))
 	}
 	return false
 }

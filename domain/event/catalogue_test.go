@@ -13,9 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"gridcase/domain/admission"
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
+	"gridcase/domain/duty"
 	"gridcase/domain/event"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
@@ -201,26 +203,30 @@ var (
 	moment   = time.Date(2025, 3, 4, 1, 2, 3, 456e6, time.UTC)
 	oneID    = stream.Derive("example", "1")
 	examples = map[reflect.Type]any{
-		reflect.TypeFor[sealed.Text]():     sealed.Cipher(sealed.Prefix + "a256gcm.AAECAwQFBgcICQoL.AAAAAAAAAAAAAAAA"),
-		reflect.TypeFor[sealed.Public]():   sealed.Public("公开的文字 <a> & \"b\""),
-		reflect.TypeFor[time.Time]():       moment,
-		reflect.TypeFor[stream.ID]():       oneID,
-		reflect.TypeFor[stream.Name]():     stream.Of(stream.Order, oneID),
-		reflect.TypeFor[orgs.UnitCode]():   orgs.UnitCode("150105003001"),
-		reflect.TypeFor[orgs.GridCode]():   orgs.GridCode("150105003001001"),
-		reflect.TypeFor[calendar.Date]():   calendar.DateOf(moment),
-		reflect.TypeFor[calendar.Clock]():  calendar.Handle,
-		reflect.TypeFor[demand.Kind]():     demand.Issue,
-		reflect.TypeFor[demand.Urgency]():  demand.Urgency("C"),
-		reflect.TypeFor[demand.Channel]():  demand.Channel("wechat"),
-		reflect.TypeFor[orgs.Kind]():       orgs.Community,
-		reflect.TypeFor[orgs.Role]():       orgs.Clerk,
-		reflect.TypeFor[topic.Format]():    topic.Format("council"),
-		reflect.TypeFor[dispute.Target]():  dispute.Court,
-		reflect.TypeFor[demand.Outcome]():  demand.Resolved,
-		reflect.TypeFor[orgs.Duty]():       orgs.DutyLead,
-		reflect.TypeFor[calendar.Kind]():   calendar.WorkingDays,
-		reflect.TypeFor[json.RawMessage](): json.RawMessage(`{}`),
+		reflect.TypeFor[sealed.Text]():        sealed.Cipher(sealed.Prefix + "a256gcm.AAECAwQFBgcICQoL.AAAAAAAAAAAAAAAA"),
+		reflect.TypeFor[sealed.Public]():      sealed.Public("公开的文字 <a> & \"b\""),
+		reflect.TypeFor[time.Time]():          moment,
+		reflect.TypeFor[stream.ID]():          oneID,
+		reflect.TypeFor[stream.Name]():        stream.Of(stream.Order, oneID),
+		reflect.TypeFor[orgs.UnitCode]():      orgs.UnitCode("150105003001"),
+		reflect.TypeFor[orgs.GridCode]():      orgs.GridCode("150105003001001"),
+		reflect.TypeFor[calendar.Date]():      calendar.DateOf(moment),
+		reflect.TypeFor[calendar.Clock]():     calendar.Handle,
+		reflect.TypeFor[demand.Kind]():        demand.Issue,
+		reflect.TypeFor[demand.Urgency]():     demand.Urgency("C"),
+		reflect.TypeFor[demand.Channel]():     demand.Channel("wechat"),
+		reflect.TypeFor[orgs.Kind]():          orgs.Community,
+		reflect.TypeFor[orgs.Role]():          orgs.Clerk,
+		reflect.TypeFor[topic.Format]():       topic.Format("council"),
+		reflect.TypeFor[dispute.Target]():     dispute.Court,
+		reflect.TypeFor[demand.Outcome]():     demand.Resolved,
+		reflect.TypeFor[duty.List]():          duty.NoCertificate,
+		reflect.TypeFor[duty.Role]():          duty.Assist,
+		reflect.TypeFor[duty.Unlisted]():      duty.BlockUnlisted,
+		reflect.TypeFor[duty.NegativeGrant](): duty.GrantAssists,
+		reflect.TypeFor[orgs.Duty]():          orgs.DutyLead,
+		reflect.TypeFor[calendar.Kind]():      calendar.WorkingDays,
+		reflect.TypeFor[json.RawMessage]():    json.RawMessage(`{}`),
 	}
 )
 
@@ -343,6 +349,7 @@ func TestEveryEventBelongsToOneMachine(t *testing.T) {
 	claims(topic.Machine, claim)
 	claims(order.Machine, claim)
 	claims(dispute.Machine, claim)
+	claims(admission.Machine, claim)
 	decided := 0
 	for typ := range event.Types() {
 		name, version, _ := strings.Cut(typ, "/")
@@ -463,6 +470,8 @@ var plain = reasons(map[string][]string{
 		"demand-progress-noted/1.from.type", "demand-progress-noted/1.state", "demand-returned-to-pool/1.cause",
 		"log-opened/1.origin", "log-opened/1.prefix", "log-opened/1.service_vkey", "numbers-reserved/1.day",
 		"personal-data-read/1.fields[]", "personal-data-read/1.streams[]", "problem-order-flagged/1.cause",
+		"admission-clock-expired/1.id", "admission-escalated/1.id", "admission-escalated/1.rule", "admission-expired/1.id",
+		"admission-warning-raised/1.id", "dispatch-blocked/1.command",
 		"order-clock-expired/1.id", "order-escalated/1.id", "order-escalated/1.rule", "order-warning-raised/1.id",
 		"role-revoked/1.reason", "verify-salt-committed/1.month", "verify-salt-revealed/1.month",
 	},
@@ -481,7 +490,7 @@ var plain = reasons(map[string][]string{
 		"demand-accepted/1.matter", "demand-answered-on-the-spot/1.matter", "demand-raised/1.matter",
 		"demand-reclassified/1.matter", "demand-split/1.children[].matter", "order-added-to-topic/1.item.matter",
 		"order-dispatched/1.matter", "topic-adopted/1.items[].matter", "topic-handed-to-grid/1.items[].matter",
-		"topic-proposed/1.matter",
+		"topic-proposed/1.matter", "admission-requested/1.matter", "dispatch-blocked/1.matter", "duty-list-published/1.items[].matter",
 	},
 	"an opaque id of an account, never a name": {
 		"acting-worker-appointed/1.worker", "dispute-opened/1.parties[].actor", "grid-worker-appointed/1.worker",

@@ -20,6 +20,7 @@ import (
 	"strings"
 	"testing"
 
+	"gridcase/domain/admission"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
 	"gridcase/domain/event"
@@ -36,7 +37,10 @@ const reference = "../../docs/events.md"
 
 // homes names where the events live that no machine decides.
 var homes = map[string]string{
-	"problem-order-flagged/1":   "gridcase.order-‹uuid›", // rides with the return or rework that makes it one
+	"problem-order-flagged/1":   "gridcase.order-‹uuid›",     // rides with the return or rework that makes it one
+	"admission-escalated/1":     "gridcase.admission-‹uuid›", // rides with the expiry that makes it rise
+	"duty-list-published/1":     "gridcase.duties-‹publishing unit code›",
+	"dispatch-blocked/1":        "gridcase.gate-‹community or street code›",
 	"unit-opened/1":             "gridcase.unit-‹unit code›",
 	"unit-renamed/1":            "gridcase.unit-‹unit code›",
 	"unit-members-set/1":        "gridcase.unit-‹unit code›",
@@ -173,6 +177,7 @@ func newReferenceWriter(t *testing.T) *referenceWriter {
 	decidedBy(w, &topic.Machine)
 	decidedBy(w, &order.Machine)
 	decidedBy(w, &dispute.Machine)
+	decidedBy(w, &admission.Machine)
 	return w
 }
 
@@ -245,7 +250,7 @@ func (w *referenceWriter) document() []byte {
 
 // inOrder returns the packages as a case meets them, and the house last.
 func inOrder(m map[string][]string) []string {
-	story := []string{"demand", "topic", "order", "dispute", "orgs"}
+	story := []string{"demand", "topic", "order", "dispute", "admission", "duty", "orgs"}
 	place := func(p string) int {
 		if i := slices.Index(story, path.Base(p)); i >= 0 {
 			return i

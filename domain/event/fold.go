@@ -1,8 +1,10 @@
 package event
 
 import (
+	"gridcase/domain/admission"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
+	"gridcase/domain/duty"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
@@ -11,7 +13,8 @@ import (
 )
 
 // State is what the events of one stream add up to: a [demand.State], [topic.State], [order.State],
-// [dispute.State], [orgs.UnitState] or [orgs.GridsState]; nil for streams that are not folded, and before the first event.
+// [dispute.State], [admission.State], [duty.State], [orgs.UnitState] or [orgs.GridsState]; nil for streams that are not
+// folded, and before the first event.
 type State any
 
 // Alarms lists what the clock does next on a stream in this state, nothing for states without clocks.
@@ -49,6 +52,15 @@ func Fold(n stream.Name, s State, b Body, st rule.Stamp) State {
 			d.ID = n.ID()
 		}
 		return dispute.Evolve(d, b, st)
+	case stream.Admission:
+		a, begun := s.(admission.State)
+		if !begun {
+			a.ID = n.ID()
+		}
+		return admission.Evolve(a, b, st)
+	case stream.Duties:
+		d, _ := s.(duty.State)
+		return duty.Fold(d, b, st)
 	case stream.Unit:
 		u, _ := s.(orgs.UnitState)
 		return orgs.FoldUnit(u, b)

@@ -8,6 +8,7 @@ package flow
 import (
 	"slices"
 
+	"gridcase/domain/admission"
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
@@ -139,6 +140,8 @@ func React(e event.Entry, w World) Plan {
 		r.order()
 	case stream.Dispute:
 		r.dispute()
+	case stream.Admission:
+		r.admission()
 	}
 	return r.Plan
 }
@@ -609,5 +612,17 @@ func (r *reaction) dispute() {
 	// An agreement may be broken long after the demand took another way: its later steps answer nothing.
 	if waits := r.Demand(d.Demand); mediated(waits) && waits.Dispute == r.id {
 		r.toDemand("R18", d.Demand, answer)
+	}
+}
+
+// admission sends an adopted plan back to deliberation when what it needs is not admitted (R20). A topic that has gone
+// further, or never came so far, is not touched: what it hands over passes the gate or does not.
+func (r *reaction) admission() {
+	a, _ := r.After.(admission.State)
+	switch r.Body.(type) {
+	case admission.Refused, admission.Revoked:
+		if !a.Topic.IsZero() && r.Topic(a.Topic).Phase == topic.PhaseAdopted {
+			r.toTopic("R20", a.Topic, topic.RefuseAdmission{Reason: a.Reason, Admission: r.id})
+		}
 	}
 }
