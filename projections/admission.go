@@ -47,7 +47,7 @@ func (Admissions) Apply(tx *Tx, e Entry) error {
 		bytesOf(s.Topic), int(s.Attention.Level), dueOf(s.Running), millis(s.RequestedAt), millis(s.GrantedAt), millis(s.FundedAt),
 		millis(s.EndedAt), millis(s.Since))
 	if _, begun := e.Before.(admission.State); !begun {
-		for _, u := range append(slices.Clip(s.Units), s.By) { // a grant is never wider than the request
+		for _, u := range append(slices.Clip(s.Wanted), s.By) { // a grant is never wider than the request
 			tx.Put("admission_places", bytesOf(s.ID), e.Units.Path(u))
 		}
 	}

@@ -77,8 +77,7 @@ func TestAdmissionsListsAndBlocksAreWhatTheLogSays(t *testing.T) {
 		wanted := map[stream.ID]admission.State{}
 		for _, id := range h.admissions {
 			s := h.states[stream.Of(stream.Admission, id)].(admission.State)
-			first := firstOf(t, log, id)
-			if line(s.By, seat) || slices.ContainsFunc(first.Units, func(u orgs.UnitCode) bool { return line(u, seat) }) {
+			if line(s.By, seat) || slices.ContainsFunc(firstOf(t, log, id).Units, func(u orgs.UnitCode) bool { return line(u, seat) }) {
 				wanted[id] = s
 			}
 		}

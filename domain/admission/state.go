@@ -20,7 +20,8 @@ type State struct {
 	Office    orgs.UnitCode // decides
 	Matter    string
 	Role      duty.Role
-	Units     []orgs.UnitCode // asked for; once granted, the scope; read only
+	Wanted    []orgs.UnitCode // asked for; read only
+	Units     []orgs.UnitCode // the same; once granted, the scope; read only
 	From      calendar.Date   // asked for; once granted, of the grant
 	Until     calendar.Date
 	Task      sealed.Public
@@ -94,7 +95,7 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 	s.last, s.lastStamp, s.before = e, st, &before
 	switch e := e.(type) {
 	case Requested:
-		s.By, s.Office, s.Matter, s.Role, s.Units, s.From, s.Until = e.By, e.Office, e.Matter, e.Role, e.Units, e.From, e.Until
+		s.By, s.Office, s.Matter, s.Role, s.Wanted, s.Units, s.From, s.Until = e.By, e.Office, e.Matter, e.Role, e.Units, e.Units, e.From, e.Until
 		s.Task, s.Basis, s.Staff, s.Budget, s.Emergency, s.Topic = e.Task, e.Basis, e.Staff, e.Budget, e.Emergency, e.Topic
 		s.RequestedAt = st.Recorded
 		s.enter(PhaseRequested, st)
