@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"gridcase/domain/admission"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
 	"gridcase/domain/order"
@@ -54,12 +55,14 @@ func actions() table {
 		readCoverage: slices.DeleteFunc(orgs.Roles(), func(r orgs.Role) bool {
 			return r == orgs.Resident || r == orgs.StairwellHead || r == orgs.BuildingHead || r == orgs.Channel
 		}),
+		publishDuties: {orgs.AdmissionOfficer},
 	}
 	commands(t, &demand.Machine)
 	commands(t, &topic.Machine)
 	commands(t, &order.Machine)
 	commands(t, &dispute.Machine)
 	commands(t, &whistle.Machine)
+	commands(t, &admission.Machine)
 	return t
 }
 
@@ -134,6 +137,8 @@ func (s *Server) sees(ctx context.Context, a rule.Actor, n stream.Name, state an
 		}
 	case dispute.State:
 		return s.seesDispute(ctx, a, st, inSeat)
+	case admission.State:
+		return s.seesAdmission(a, st), nil
 	default:
 		return false, nil
 	}
@@ -176,8 +181,20 @@ func (s *Server) seesDispute(ctx context.Context, a rule.Actor, st dispute.State
 	return s.sees(ctx, a, n, d)
 }
 
+// seesAdmission: a request is seen by who asks, and on the line of who would bear it: above it, there, and in it.
+func (s *Server) seesAdmission(a rule.Actor, st admission.State) bool {
+	seat := s.viewer(a).Seat
+	return seat != "" && slices.ContainsFunc(append(slices.Clip(st.Wanted), st.By), func(u orgs.UnitCode) bool {
+		path := s.Engine.Units().Path(u)
+		return path != "" && (strings.HasPrefix(path, seat) || strings.HasPrefix(seat, path))
+	})
+}
+
 // find loads what a path names, if the actor sees it: a problem that does not tell absent from invisible otherwise.
 func (s *Server) find(ctx context.Context, c stream.Category, id string) (n stream.Name, state any, revision int64, err error) {
+	if c == stream.Duties {
+		return s.findDuties(ctx, id)
+	}
 	parsed, err := stream.ParseID(id)
 	if err != nil {
 		return "", nil, -1, problem("not_found")

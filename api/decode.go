@@ -461,6 +461,10 @@ func (r *reader) form(format, s string) {
 		if _, known := catalogue.Lookup(catalogue.Code(s)); !known {
 			r.fault("unknown_matter", "没有这个事项编码", "there is no such matter")
 		}
+	case "heading":
+		if !catalogue.Heads(s) {
+			r.fault("unknown_matter", "没有这个大类、小类或事项", "there is no such class, subject or matter")
+		}
 	case "unit":
 		if _, known := r.units.Unit(orgs.UnitCode(s)); !known {
 			r.fault("unknown_unit", "没有这个单位", "there is no such unit")

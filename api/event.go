@@ -185,14 +185,16 @@ func (s *Server) follow(ctx context.Context, from eventlog.Position, each func(e
 // shows reports whether a reader may see the events of a stream.
 func (s *Server) shows(ctx context.Context, rq *request, n stream.Name) (bool, error) {
 	switch n.Category() {
-	case stream.Unit, stream.Grids:
+	case stream.Unit, stream.Grids, stream.Duties:
 		return true, nil
-	case stream.Demand, stream.Topic, stream.Order, stream.Dispute, stream.Whistle:
+	case stream.Demand, stream.Topic, stream.Order, stream.Dispute, stream.Whistle, stream.Admission:
 		state, _, err := s.Engine.Load(ctx, n)
 		if err != nil {
 			return false, err
 		}
 		return s.sees(ctx, rq.actor, n, state)
+	case stream.Gate:
+		return s.seesGate(rq.actor, orgs.UnitCode(n.Key())), nil
 	}
 	u, _ := s.Engine.Units().Unit(rq.actor.Unit)
 	return u.Kind == orgs.City && s.allowed.can(rq.actor.Role, readHouse), nil

@@ -18,6 +18,8 @@ func (s *Server) register(g *gin.Engine, keyed *gin.RouterGroup) {
 	s.disputeRoutes()
 	s.whistleRoutes()
 	s.unitRoutes()
+	s.dutyRoutes()
+	s.admissionRoutes()
 	get(s, "read-case", "/cases/{id}", "Read the whole file of a case, by its demand", "cases", s.readCase)
 	offer[confirmBody](s, huma.Operation{OperationID: "confirm", Method: http.MethodPost, Path: base + "/confirmations", Summary: "Confirm another person's command (rule M6)",
 		Tags: []string{"confirmations"}}, s.confirm)

@@ -23,16 +23,17 @@ import (
 
 // Problem is an answer that is not what was asked for (RFC 9457). Code is stable; sentences may change.
 type Problem struct {
-	Type     string    `json:"type" doc:"urn:gridcase:problem:<code>"`
-	Code     string    `json:"code" doc:"Stable name; GET /api/v1/problems/{code} explains it."`
-	Title    string    `json:"title"`
-	Status   int       `json:"status"`
-	Detail   string    `json:"detail,omitempty"`
-	Instance string    `json:"instance,omitempty" doc:"The id of the request, as in the log of the server."`
-	Errors   []Fault   `json:"errors,omitempty" doc:"What is wrong with which part of the request."`
-	State    string    `json:"state,omitempty" doc:"Of a refusal: where the case stands."`
-	Possible []string  `json:"possible,omitempty" doc:"Of a refusal: the commands that are possible now."`
-	Rule     *RuleNote `json:"rule,omitempty" doc:"Of a refusal: the rule that says so."`
+	Type     string     `json:"type" doc:"urn:gridcase:problem:<code>"`
+	Code     string     `json:"code" doc:"Stable name; GET /api/v1/problems/{code} explains it."`
+	Title    string     `json:"title"`
+	Status   int        `json:"status"`
+	Detail   string     `json:"detail,omitempty"`
+	Instance string     `json:"instance,omitempty" doc:"The id of the request, as in the log of the server."`
+	Errors   []Fault    `json:"errors,omitempty" doc:"What is wrong with which part of the request."`
+	State    string     `json:"state,omitempty" doc:"Of a refusal: where the case stands."`
+	Possible []string   `json:"possible,omitempty" doc:"Of a refusal: the commands that are possible now."`
+	Rule     *RuleNote  `json:"rule,omitempty" doc:"Of a refusal: the rule that says so."`
+	Block    *BlockNote `json:"block,omitempty" doc:"Of gate_blocked: the row that forbids it."`
 
 	sentence rule.Phrase // Detail, before the language is known
 	header   http.Header
@@ -190,7 +191,7 @@ func asProblem(err error) *Problem {
 		return p
 	case errors.As(err, &refusal):
 		p := problem(string(refusal.Code), refusal.Detail)
-		p.State, p.Possible, p.Rule = refusal.State, refusal.Possible, &RuleNote{Number: refusal.Rule}
+		p.State, p.Possible, p.Rule, p.Block = refusal.State, refusal.Possible, &RuleNote{Number: refusal.Rule}, blockNote(refusal.Block)
 		return p
 	case errors.As(err, &stale) && stale.Expect < 0:
 		return problem("wrong_state", rule.Say("该编号或代码已使用过", "this id or code was used before"))

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"gridcase/domain/admission"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
 	"gridcase/domain/event"
@@ -73,6 +74,7 @@ func TestEveryWordOfTheDomainIsInTheGlossary(t *testing.T) {
 	states(t, stored, order.Machine.Name, order.Machine.States)
 	states(t, stored, dispute.Machine.Name, dispute.Machine.States)
 	states(t, stored, whistle.Machine.Name, whistle.Machine.States)
+	states(t, stored, admission.Machine.Name, admission.Machine.States)
 	words := map[string]bool{}
 	for _, g := range glossary(t) {
 		words[g.en] = true

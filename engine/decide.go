@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"reflect"
 
+	"gridcase/domain/admission"
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
+	"gridcase/domain/duty"
 	"gridcase/domain/event"
 	"gridcase/domain/flow"
 	"gridcase/domain/order"
@@ -21,7 +23,7 @@ import (
 )
 
 // Command is a command of one of the machines: a demand.Command, topic.Command, order.Command, dispute.Command, whistle.Command,
-// orgs.UnitCommand or orgs.GridsCommand.
+// admission.Command, duty.Publish, orgs.UnitCommand or orgs.GridsCommand.
 type Command any
 
 // commandName is the command's word, as in the path of the API.
@@ -82,6 +84,9 @@ func needs(s event.State, c Command) rule.Refs {
 	case whistle.Command:
 		w, _ := s.(whistle.State)
 		return whistle.Needs(w, c)
+	case admission.Command:
+		a, _ := s.(admission.State)
+		return admission.Needs(a, c)
 	}
 	return rule.Refs{}
 }
@@ -119,6 +124,18 @@ func decide(n stream.Name, s event.State, c Command, at rule.At) ([]event.Body, 
 			w.ID = n.ID()
 		}
 		return bodies(whistle.Decide(w, c, at))
+	case admission.Command:
+		a, begun := s.(admission.State)
+		if !begun {
+			a.ID = n.ID()
+		}
+		return bodies(admission.Decide(a, c, at))
+	case duty.Publish:
+		if n != stream.Keyed(stream.Duties, string(c.Unit)) {
+			return nil, fmt.Errorf("the lists of %s are not published on %s", c.Unit, n)
+		}
+		d, _ := s.(duty.State)
+		return bodies(duty.Decide(d, c, at))
 	case orgs.UnitCommand:
 		if err := operates(at, c.Unit(), c); err != nil {
 			return nil, err
@@ -191,6 +208,8 @@ func standsAt(s event.State, command string) *rule.Refusal {
 		return dispute.Machine.Explain(s.Phase, refuse(string(s.Phase)))
 	case whistle.State:
 		return whistle.Machine.Explain(s.Phase, refuse(string(s.Phase)))
+	case admission.State:
+		return admission.Machine.Explain(s.Phase, refuse(string(s.Phase)))
 	}
 	return nil
 }
@@ -208,6 +227,8 @@ func holds(s event.State, c Command) bool {
 		return dispute.Machine.Holds(s.Phase, commandName(c))
 	case whistle.State:
 		return whistle.Machine.Holds(s.Phase, commandName(c))
+	case admission.State:
+		return admission.Machine.Holds(s.Phase, commandName(c))
 	}
 	return false
 }

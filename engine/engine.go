@@ -22,6 +22,7 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	"gridcase/domain/calendar"
+	"gridcase/domain/duty"
 	"gridcase/domain/escalation"
 	"gridcase/domain/event"
 	"gridcase/domain/flow"
@@ -94,8 +95,10 @@ type Engine struct {
 	streams *cache
 	index   *index
 	units   orgs.Register
+	lists   duty.Register
 	numbers numbers
 	access  access
+	gate    sync.Mutex // one block after the other
 	origin  string
 	stop    context.CancelFunc
 	done    chan struct{}
@@ -259,7 +262,8 @@ func (e *Engine) LoadOn(ctx context.Context, n stream.Name, day calendar.Date) (
 
 // Handle takes a request to its stream. The error is a [*rule.Refusal], [*StaleError], [ErrKeyReused],
 // [ErrOutcomeUnknown], one of eventlog or keys, or that of the context. When it returns without error, what
-// was decided is on disk; after any other error but [ErrOutcomeUnknown] nothing was written.
+// was decided is on disk; after any other error but [ErrOutcomeUnknown] nothing was written to the stream. A refusal of
+// the gate is answered when the block is on disk.
 func (e *Engine) Handle(ctx context.Context, r Request) (Receipt, error) {
 	receipt, err := e.handle(ctx, r)
 	e.Observe.Command(commandName(r.Commands[0]), outcome(receipt, err))
@@ -322,7 +326,15 @@ func (e *Engine) handle(ctx context.Context, r Request) (Receipt, error) {
 		d, err := e.decide(ctx, r, f, fresh)
 		var refusal *rule.Refusal
 		if errors.As(err, &refusal) && again() {
+			if refusal.Block != nil && r.Expect != Any { // the flow itself brings the lists: it can not wait for them
+				e.catchUp(ctx)
+			}
 			continue
+		}
+		if refusal != nil && refusal.Block != nil {
+			if err := e.blocked(ctx, r, f, *refusal.Block); err != nil {
+				return Receipt{}, err
+			}
 		}
 		if err != nil {
 			return Receipt{}, err
@@ -350,6 +362,7 @@ func (e *Engine) handle(ctx context.Context, r Request) (Receipt, error) {
 			}
 			d.after.revision = int64(c.Revision)
 			e.streams.put(r.Stream, d.after)
+			e.enlist(d.after.state)
 			last := d.facts[len(d.facts)-1]
 			return Receipt{Stream: r.Stream, Revision: int64(c.Revision), Position: c.Position, Event: stream.ID(last.ID),
 				Leaf:     ledger.LeafHash(string(r.Stream), c.Revision, last.ID, last.Type, eventlog.ContentType, last.Data, last.Meta),
@@ -431,6 +444,7 @@ func (e *Engine) decide(ctx context.Context, r Request, f folded, fresh bool) (d
 	d := decision{after: f, recorded: now}
 	at := rule.At{Stamp: rule.Stamp{Actor: r.Actor, Second: r.Second, Occurred: occurred, Recorded: now},
 		Units: e.Units(), Clocks: e.Rules, Escalation: e.Escalation}
+	at.Gate = e.Gate(at.Units)
 	var digest string
 	for _, c := range r.Commands {
 		facts, err := e.facts(ctx, needs(d.after.state, c), fresh)

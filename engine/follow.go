@@ -21,7 +21,7 @@ import (
 	"gridcase/eventlog"
 )
 
-// restore reads the organisation from the index.
+// restore reads the organisation, the lists and the grants from the index.
 func (e *Engine) restore(ctx context.Context) error {
 	rows, err := e.index.db.QueryContext(ctx, "SELECT type, data FROM orgs ORDER BY position")
 	if err != nil {
@@ -41,7 +41,7 @@ func (e *Engine) restore(ctx context.Context) error {
 		events = append(events, b)
 	}
 	e.units.Apply(events...)
-	return rows.Err()
+	return errors.Join(rows.Err(), e.restoreLists(ctx))
 }
 
 // manager is who acts when the flow does. Its events are told by it in the log.
@@ -214,7 +214,7 @@ func (e *Engine) upTo(ctx context.Context, n stream.Name, count int64) (event.St
 	return s, nil
 }
 
-// batch takes a run of events in: links, units and key assignments into the index, consequences onto other
+// batch takes a run of events in: links, units, lists and key assignments into the index, consequences onto other
 // streams. If we die before the commit, all of it is done again and nothing doubles. What happened before the
 // position begun had its consequences: of it only the links, units and keys are learnt again.
 func (e *Engine) batch(ctx context.Context, folder *event.Folder, events []eventlog.Event, begun eventlog.Position) (err error) {
@@ -239,6 +239,10 @@ func (e *Engine) batch(ctx context.Context, folder *event.Folder, events []event
 			}
 			// At once, not with the commit: what follows later in this batch may be decided with it. A repeat changes nothing.
 			e.units.Apply(entry.Body)
+		case stream.Duties, stream.Admission:
+			if err := e.list(ctx, tx, ev.Position, entry); err != nil {
+				return err
+			}
 		}
 		uses = append(uses, used(entry.Stream, entry.Body)...)
 		if err := link(ctx, tx, entry); err != nil {

@@ -12,7 +12,7 @@ import (
 	"gridcase/eventlog"
 )
 
-// index is what the engine knows across streams: links, the events of units and grids, what the flow could not do,
+// index is what the engine knows across streams: links, the events of units and grids, lists and grants, what the flow could not do,
 // and how far it has followed the log. It is a view like any other and made anew from the log if it is gone; its
 // last transactions may be lost in a power cut (synchronous NORMAL), for the flow repeats itself without effect.
 type index struct {
@@ -29,12 +29,14 @@ INSERT OR IGNORE INTO cursor VALUES (1, 0);
 CREATE TABLE IF NOT EXISTS edges (kind TEXT NOT NULL, a TEXT NOT NULL, b TEXT NOT NULL, PRIMARY KEY (kind, a, b)) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS edges_back ON edges (kind, b, a);
 CREATE TABLE IF NOT EXISTS orgs (position INTEGER PRIMARY KEY, type TEXT NOT NULL, data TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS lists (position INTEGER PRIMARY KEY, data TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS grants (admission TEXT PRIMARY KEY, data TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS parked (position INTEGER NOT NULL, rule TEXT NOT NULL, stream TEXT NOT NULL,
 	reason TEXT NOT NULL, PRIMARY KEY (position, rule, stream)) STRICT, WITHOUT ROWID;
 PRAGMA user_version = 2;`
 
-// indexVersion is what user_version says of an index of this program: 2 knows which unit holds which order. An older
-// one is emptied and made anew from the log; what was parked stays to be looked at.
+// indexVersion is what user_version says of an index of this program: 2 knows which unit holds which order, and the duty
+// lists. An index of another version is emptied and made anew from the log; what was parked stays to be looked at.
 const indexVersion = 2
 
 func openIndex(ctx context.Context, path string) (*index, error) {
@@ -43,15 +45,10 @@ func openIndex(ctx context.Context, path string) (*index, error) {
 		return nil, fmt.Errorf("engine index: %w", err)
 	}
 	x := &index{db: db}
-	var version int
-	err = db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version)
-	if err == nil && version > 0 && version < indexVersion {
-		_, err = db.ExecContext(ctx, "DROP TABLE IF EXISTS edges; DROP TABLE IF EXISTS orgs; DROP TABLE IF EXISTS cursor")
+	if err := x.clear(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("engine index: %w", err), db.Close())
 	}
-	if err == nil {
-		_, err = db.ExecContext(ctx, indexSchema)
-	}
-	if err != nil {
+	if _, err := db.ExecContext(ctx, indexSchema); err != nil {
 		return nil, errors.Join(fmt.Errorf("engine index: %w", err), db.Close())
 	}
 	var at int64
@@ -60,6 +57,41 @@ func openIndex(ctx context.Context, path string) (*index, error) {
 	}
 	x.cursor.at = eventlog.Position(at)
 	return x, nil
+}
+
+// clear empties an index of another version.
+func (x *index) clear(ctx context.Context) error {
+	var version int
+	if err := x.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil || version == 0 || version == indexVersion {
+		return err
+	}
+	tx, err := x.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback()
+	rows, err := tx.QueryContext(ctx, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'parked'")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	var tables []string
+	for rows.Next() {
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return err
+		}
+		tables = append(tables, name)
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
+		return err
+	}
+	for _, name := range tables {
+		if _, err := tx.ExecContext(ctx, `DROP TABLE "`+name+`"`); err != nil {
+			return err
+		}
+	}
+	return tx.Commit()
 }
 
 func (x *index) close() error { return x.db.Close() }

@@ -17,8 +17,10 @@ import (
 	"github.com/google/uuid"
 	_ "modernc.org/sqlite"
 
+	"gridcase/domain/admission"
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
+	"gridcase/domain/duty"
 	"gridcase/domain/event"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
@@ -40,14 +42,15 @@ type history struct {
 	heads  map[stream.Name]int64
 	end    eventlog.Position
 
-	places  []orgs.UnitCode // communities, and a street
-	grids   []orgs.GridCode
-	bodies  []orgs.UnitCode // that lead orders
-	demands []stream.ID
-	topics  []stream.ID
-	orders  []stream.ID
-	calls   []stream.ID // whistles
-	n       int
+	places     []orgs.UnitCode // communities, and a street
+	grids      []orgs.GridCode
+	bodies     []orgs.UnitCode // that lead orders
+	demands    []stream.ID
+	topics     []stream.ID
+	orders     []stream.ID
+	calls      []stream.ID // whistles
+	admissions []stream.ID
+	n          int
 }
 
 func newHistory(t testing.TB, log eventlog.Log, seed uint64) *history {
@@ -218,6 +221,8 @@ func (h *history) step() {
 		h.moveOrder(pick(r, h.orders))
 	case k == 10:
 		h.reorganise()
+	case k == 12:
+		h.govern()
 	case k == 11:
 		h.addBytes(pick(r, []stream.Name{"gridcase.access-x", stream.Of(stream.Demand, pick(r, h.demands))}), "from-the-future/1", []byte(`{"a":1}`))
 	case k == 20:
@@ -387,6 +392,38 @@ func (h *history) moveOrder(id stream.ID) {
 		order.SupervisionIssued{Number: len(s.Supervisions) + 1, Reason: "督办", Deadline: h.due(calendar.Supervision)},
 		order.ProblemFlagged{Cause: "rework"}, order.Closed{Cause: "answered"}, order.Cancelled{Cause: "error"},
 	}))
+}
+
+// govern publishes lists, moves an admission on, or has the gate block something.
+func (h *history) govern() {
+	r := h.random
+	today := calendar.DateOf(h.now)
+	switch r.IntN(4) {
+	case 0:
+		unit := pick(r, []orgs.UnitCode{"150100", "150105"})
+		name := stream.Keyed(stream.Duties, string(unit))
+		s, _ := h.states[name].(duty.State)
+		h.add(name, duty.Published{Unit: unit, Version: len(s.Versions) + 1, From: today + 1, Covers: []orgs.Kind{orgs.Community}, Unlisted: duty.BlockUnlisted,
+			NegativeGrant: duty.GrantAssists, Items: []duty.Item{{Target: orgs.Community, List: duty.NotBorne, Matter: "12", Row: "卫生"}}})
+	case 1:
+		target := pick(r, []orgs.UnitCode{"150105003001", "150105004001", "150102001001", "150105003"})
+		h.add(stream.Keyed(stream.Gate, string(target)), duty.Blocked{Target: target, Unit: target, Matter: pick(r, []string{"120101", "010101"}), Role: duty.Lead,
+			Publisher: "150105", List: duty.NotBorne, Version: 1, Row: "卫生", On: today, By: pick(r, h.bodies), Command: "fast-track", Demands: []stream.ID{pick(r, h.demands)}})
+	case 2:
+		id := stream.For(stream.Admission, "head", fmt.Sprint("a", h.n))
+		h.add(stream.Of(stream.Admission, id), admission.Requested{By: pick(r, []orgs.UnitCode{"150105-d01", "150105003-a01"}), Office: "150105", Matter: "120101", Role: duty.Assist,
+			Units: []orgs.UnitCode{pick(r, h.places[:6])}, From: today + 40, Until: today + 90, Task: "排查", Basis: "依据", Staff: 1, Decide: h.due(calendar.Admission)})
+		h.admissions = append(h.admissions, id)
+	default:
+		if len(h.admissions) == 0 {
+			return
+		}
+		h.add(stream.Of(stream.Admission, pick(r, h.admissions)), pick(r, []event.Body{
+			admission.ReviewOpened{Asked: []orgs.UnitCode{"150105003001"}}, admission.Refused{Reason: "不予准入"}, admission.Funded{Reference: "凭证"},
+			admission.Granted{Units: []orgs.UnitCode{"150105003001"}, From: today + 41, Until: today + 80, Funding: "文号", Expiry: h.due(calendar.Expiry)},
+			admission.Escalated{From: 4, To: 5, Unit: "150100", Rule: "E5"},
+		}))
+	}
 }
 
 // reorganise opens, renames or closes something, so that the tree is another one before and after.

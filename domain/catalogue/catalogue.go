@@ -79,6 +79,15 @@ func Lookup(c Code) (Matter, bool) {
 	return matters()[i], true
 }
 
+// Heads reports whether a text is the code of a class, a subject or a matter that exists: two, four or six digits.
+func Heads(code string) bool {
+	if n := len(code); n != 2 && n != 4 && n != 6 {
+		return false
+	}
+	i, _ := slices.BinarySearchFunc(matters(), code, func(m Matter, c string) int { return strings.Compare(string(m.Code), c) })
+	return i < len(matters()) && strings.HasPrefix(string(matters()[i].Code), code)
+}
+
 // ByName returns the matter with these three names, exactly as they are written. It reads the whole table.
 func ByName(class, subject, name string) (Matter, bool) {
 	for _, m := range matters() {

@@ -13,9 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"gridcase/domain/admission"
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
+	"gridcase/domain/duty"
 	"gridcase/domain/event"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
@@ -202,29 +204,33 @@ var (
 	moment   = time.Date(2025, 3, 4, 1, 2, 3, 456e6, time.UTC)
 	oneID    = stream.Derive("example", "1")
 	examples = map[reflect.Type]any{
-		reflect.TypeFor[sealed.Text]():      sealed.Cipher(sealed.Prefix + "a256gcm.AAECAwQFBgcICQoL.AAAAAAAAAAAAAAAA"),
-		reflect.TypeFor[sealed.Public]():    sealed.Public("公开的文字 <a> & \"b\""),
-		reflect.TypeFor[time.Time]():        moment,
-		reflect.TypeFor[stream.ID]():        oneID,
-		reflect.TypeFor[stream.Name]():      stream.Of(stream.Order, oneID),
-		reflect.TypeFor[orgs.UnitCode]():    orgs.UnitCode("150105003001"),
-		reflect.TypeFor[orgs.GridCode]():    orgs.GridCode("150105003001001"),
-		reflect.TypeFor[calendar.Date]():    calendar.DateOf(moment),
-		reflect.TypeFor[calendar.Clock]():   calendar.Handle,
-		reflect.TypeFor[demand.Kind]():      demand.Issue,
-		reflect.TypeFor[demand.Urgency]():   demand.Urgency("C"),
-		reflect.TypeFor[demand.Channel]():   demand.Channel("wechat"),
-		reflect.TypeFor[orgs.Kind]():        orgs.Community,
-		reflect.TypeFor[orgs.Role]():        orgs.Clerk,
-		reflect.TypeFor[topic.Format]():     topic.Format("council"),
-		reflect.TypeFor[dispute.Target]():   dispute.Court,
-		reflect.TypeFor[demand.Outcome]():   demand.Resolved,
-		reflect.TypeFor[orgs.Duty]():        orgs.DutyLead,
-		reflect.TypeFor[whistle.Class]():    whistle.Urgent,
-		reflect.TypeFor[whistle.Standing](): whistle.Late,
-		reflect.TypeFor[calendar.Kind]():    calendar.WorkingDays,
-		reflect.TypeFor[json.RawMessage]():  json.RawMessage(`{}`),
-		reflect.TypeFor[orgs.BlockCode]():   orgs.BlockCode("b03/2"),
+		reflect.TypeFor[sealed.Text]():        sealed.Cipher(sealed.Prefix + "a256gcm.AAECAwQFBgcICQoL.AAAAAAAAAAAAAAAA"),
+		reflect.TypeFor[sealed.Public]():      sealed.Public("公开的文字 <a> & \"b\""),
+		reflect.TypeFor[time.Time]():          moment,
+		reflect.TypeFor[stream.ID]():          oneID,
+		reflect.TypeFor[stream.Name]():        stream.Of(stream.Order, oneID),
+		reflect.TypeFor[orgs.UnitCode]():      orgs.UnitCode("150105003001"),
+		reflect.TypeFor[orgs.GridCode]():      orgs.GridCode("150105003001001"),
+		reflect.TypeFor[calendar.Date]():      calendar.DateOf(moment),
+		reflect.TypeFor[calendar.Clock]():     calendar.Handle,
+		reflect.TypeFor[demand.Kind]():        demand.Issue,
+		reflect.TypeFor[demand.Urgency]():     demand.Urgency("C"),
+		reflect.TypeFor[demand.Channel]():     demand.Channel("wechat"),
+		reflect.TypeFor[orgs.Kind]():          orgs.Community,
+		reflect.TypeFor[orgs.Role]():          orgs.Clerk,
+		reflect.TypeFor[topic.Format]():       topic.Format("council"),
+		reflect.TypeFor[dispute.Target]():     dispute.Court,
+		reflect.TypeFor[demand.Outcome]():     demand.Resolved,
+		reflect.TypeFor[orgs.Duty]():          orgs.DutyLead,
+		reflect.TypeFor[whistle.Class]():      whistle.Urgent,
+		reflect.TypeFor[whistle.Standing]():   whistle.Late,
+		reflect.TypeFor[calendar.Kind]():      calendar.WorkingDays,
+		reflect.TypeFor[json.RawMessage]():    json.RawMessage(`{}`),
+		reflect.TypeFor[orgs.BlockCode]():     orgs.BlockCode("b03/2"),
+		reflect.TypeFor[duty.List]():          duty.NoCertificate,
+		reflect.TypeFor[duty.Role]():          duty.Assist,
+		reflect.TypeFor[duty.Unlisted]():      duty.BlockUnlisted,
+		reflect.TypeFor[duty.NegativeGrant](): duty.GrantAssists,
 	}
 )
 
@@ -348,6 +354,7 @@ func TestEveryEventBelongsToOneMachine(t *testing.T) {
 	claims(order.Machine, claim)
 	claims(dispute.Machine, claim)
 	claims(whistle.Machine, claim)
+	claims(admission.Machine, claim)
 	decided := 0
 	for typ := range event.Types() {
 		name, version, _ := strings.Cut(typ, "/")
@@ -470,6 +477,8 @@ var plain = reasons(map[string][]string{
 		"personal-data-read/1.fields[]", "personal-data-read/1.streams[]", "problem-order-flagged/1.cause",
 		"demand-clock-expired/1.id", "demand-escalated/1.id", "demand-escalated/1.rule", "demand-warning-raised/1.id",
 		"dispute-clock-expired/1.id", "dispute-escalated/1.id", "dispute-escalated/1.rule", "dispute-warning-raised/1.id",
+		"admission-clock-expired/1.id", "admission-escalated/1.id", "admission-escalated/1.rule", "admission-expired/1.id",
+		"admission-warning-raised/1.id", "dispatch-blocked/1.command",
 		"order-clock-expired/1.id", "order-escalated/1.id", "order-escalated/1.rule", "order-warning-raised/1.id",
 		"topic-clock-expired/1.id", "topic-escalated/1.id", "topic-escalated/1.rule", "topic-warning-raised/1.id",
 		"unit-absent/1.id", "whistle-warning-raised/1.id",
@@ -490,7 +499,7 @@ var plain = reasons(map[string][]string{
 		"demand-accepted/1.matter", "demand-answered-on-the-spot/1.matter", "demand-raised/1.matter",
 		"demand-reclassified/1.matter", "demand-split/1.children[].matter", "order-added-to-topic/1.item.matter",
 		"order-dispatched/1.matter", "topic-adopted/1.items[].matter", "topic-handed-to-grid/1.items[].matter",
-		"topic-proposed/1.matter",
+		"topic-proposed/1.matter", "admission-requested/1.matter", "dispatch-blocked/1.matter", "duty-list-published/1.items[].matter",
 	},
 	"an opaque id of an account, never a name": {
 		"acting-worker-appointed/1.worker", "dispute-opened/1.parties[].actor", "grid-worker-appointed/1.worker",

@@ -83,7 +83,8 @@ func (f *Folder) Next(s Stored) (Entry, error) {
 // Fold folds an event that was decoded before.
 func (f *Folder) Fold(e Entry) (Entry, error) {
 	switch e.Stream.Category() {
-	case stream.Demand, stream.Topic, stream.Order, stream.Dispute, stream.Whistle, stream.Unit, stream.Grids:
+	case stream.Demand, stream.Topic, stream.Order, stream.Dispute, stream.Whistle, stream.Admission, stream.Duties, stream.Unit,
+		stream.Grids:
 	default:
 		return e, nil // streams without a state have no transition to show
 	}

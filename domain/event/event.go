@@ -15,8 +15,10 @@ import (
 	"reflect"
 	"slices"
 
+	"gridcase/domain/admission"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
+	"gridcase/domain/duty"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
 	"gridcase/domain/topic"
@@ -211,6 +213,22 @@ var catalogue = func() map[string]func([]byte) (Body, error) {
 	entry[whistle.Scored](m)
 	entry[whistle.Rescored](m)
 	entry[whistle.WarningRaised](m)
+
+	entry[admission.Requested](m)
+	entry[admission.ReviewOpened](m)
+	entry[admission.Withdrawn](m)
+	entry[admission.Granted](m)
+	entry[admission.Refused](m)
+	entry[admission.Revoked](m)
+	entry[admission.Expired](m)
+	entry[admission.OpinionRecorded](m)
+	entry[admission.Funded](m)
+	entry[admission.WarningRaised](m)
+	entry[admission.ClockExpired](m)
+	entry[admission.Escalated](m)
+
+	entry[duty.Published](m)
+	entry[duty.Blocked](m)
 
 	entry[orgs.UnitOpened](m)
 	entry[orgs.UnitRenamed](m)

@@ -20,6 +20,7 @@ import (
 	"strings"
 	"testing"
 
+	"gridcase/domain/admission"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
 	"gridcase/domain/event"
@@ -37,10 +38,13 @@ const reference = "../../docs/events.md"
 
 // homes names where the events live that no machine decides.
 var homes = map[string]string{
-	"problem-order-flagged/1":   "gridcase.order-‹uuid›",   // rides with the return or rework that makes it one
-	"demand-escalated/1":        "gridcase.demand-‹uuid›",  // rides with the expiry, urging or callback that lifts it
-	"topic-escalated/1":         "gridcase.topic-‹uuid›",   // rides with an expiry
-	"dispute-escalated/1":       "gridcase.dispute-‹uuid›", // rides with an expiry
+	"problem-order-flagged/1":   "gridcase.order-‹uuid›",     // rides with the return or rework that makes it one
+	"demand-escalated/1":        "gridcase.demand-‹uuid›",    // rides with the expiry, urging or callback that lifts it
+	"topic-escalated/1":         "gridcase.topic-‹uuid›",     // rides with an expiry
+	"dispute-escalated/1":       "gridcase.dispute-‹uuid›",   // rides with an expiry
+	"admission-escalated/1":     "gridcase.admission-‹uuid›", // rides with the expiry that makes it rise
+	"duty-list-published/1":     "gridcase.duties-‹publishing unit code›",
+	"dispatch-blocked/1":        "gridcase.gate-‹community or street code›",
 	"unit-opened/1":             "gridcase.unit-‹unit code›",
 	"unit-renamed/1":            "gridcase.unit-‹unit code›",
 	"unit-members-set/1":        "gridcase.unit-‹unit code›",
@@ -184,6 +188,7 @@ func newReferenceWriter(t *testing.T) *referenceWriter {
 	decidedBy(w, &order.Machine)
 	decidedBy(w, &dispute.Machine)
 	decidedBy(w, &whistle.Machine)
+	decidedBy(w, &admission.Machine)
 	return w
 }
 
@@ -256,7 +261,7 @@ func (w *referenceWriter) document() []byte {
 
 // inOrder returns the packages as a case meets them, and the house last.
 func inOrder(m map[string][]string) []string {
-	story := []string{"demand", "topic", "order", "dispute", "whistle", "orgs"}
+	story := []string{"demand", "topic", "order", "dispute", "whistle", "admission", "duty", "orgs"}
 	place := func(p string) int {
 		if i := slices.Index(story, path.Base(p)); i >= 0 {
 			return i

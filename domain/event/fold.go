@@ -1,9 +1,11 @@
 package event
 
 import (
+	"gridcase/domain/admission"
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
+	"gridcase/domain/duty"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
@@ -13,7 +15,8 @@ import (
 )
 
 // State is what the events of one stream add up to: a [demand.State], [topic.State], [order.State],
-// [dispute.State], [whistle.State], [orgs.UnitState] or [orgs.GridsState]; nil for streams that are not folded, and before the first event.
+// [dispute.State], [whistle.State], [admission.State], [duty.State], [orgs.UnitState] or [orgs.GridsState]; nil for streams
+// that are not folded, and before the first event.
 type State any
 
 // Alarms lists what the clock does next on a stream in this state, nothing for states without clocks.
@@ -57,6 +60,15 @@ func Fold(n stream.Name, s State, b Body, st rule.Stamp) State {
 			w.ID = n.ID()
 		}
 		return whistle.Evolve(w, b, st)
+	case stream.Admission:
+		a, begun := s.(admission.State)
+		if !begun {
+			a.ID = n.ID()
+		}
+		return admission.Evolve(a, b, st)
+	case stream.Duties:
+		d, _ := s.(duty.State)
+		return duty.Fold(d, b, st)
 	case stream.Unit:
 		u, _ := s.(orgs.UnitState)
 		return orgs.FoldUnit(u, b)

@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"slices"
 
+	"gridcase/domain/admission"
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
@@ -167,6 +168,8 @@ func React(e event.Entry, w World) Plan {
 		r.whistle()
 	case stream.Grids:
 		r.grids()
+	case stream.Admission:
+		r.admission()
 	}
 	return r.Plan
 }
@@ -725,5 +728,17 @@ func (r *reaction) whistle() {
 		r.noteAll([]stream.ID{w.Demand}, string(w.Phase), w.Street, b.Outcome, stream.ID{})
 	case whistle.Cancelled:
 		r.noteAll([]stream.ID{w.Demand}, string(w.Phase), w.Street, b.Reason, stream.ID{})
+	}
+}
+
+// admission sends an adopted plan back to deliberation when what it needs is not admitted (R20). A topic that has gone
+// further, or never came so far, is not touched: what it hands over passes the gate or does not.
+func (r *reaction) admission() {
+	a, _ := r.After.(admission.State)
+	switch r.Body.(type) {
+	case admission.Refused, admission.Revoked:
+		if !a.Topic.IsZero() && r.Topic(a.Topic).Phase == topic.PhaseAdopted {
+			r.toTopic("R20", a.Topic, topic.RefuseAdmission{Reason: a.Reason, Admission: r.id})
+		}
 	}
 }

@@ -62,7 +62,13 @@ func PassGate(at At, unit orgs.UnitCode, matter string, lead bool) *Refusal {
 	if b == nil {
 		return nil
 	}
-	return Refuse(GateBlocked, "I7",
-		fmt.Sprintf("准入清单不允许：%s 第 %d 版，%s", b.List, b.Version, b.Row),
-		fmt.Sprintf("the list %s, version %d, forbids it: %s", b.List, b.Version, b.Row))
+	block := *b
+	block.Unit, block.Matter, block.Lead = unit, matter, lead
+	if block.Target == "" {
+		block.Target = unit
+	}
+	words := block.words()
+	r := Refuse(GateBlocked, "I7", words.Zh, words.En)
+	r.Block = &block
+	return r
 }

@@ -143,8 +143,14 @@ func TestTheGateIsAskedForGridsCommunitiesAndStreets(t *testing.T) {
 	at := acting(orgs.System, "")
 	at.Gate, at.Recorded = gate, time.Date(2026, 3, 2, 16, 30, 0, 0, time.UTC)
 	r := PassGate(at, "150105003001001", "heating", false)
-	if r == nil || r.Code != GateBlocked || r.Rule != "I7" || !strings.Contains(r.Detail.En, "negative, version 7, forbids it: heating") || !strings.Contains(r.Detail.Zh, "negative 第 7 版") {
+	if r == nil || r.Code != GateBlocked || r.Rule != "I7" || !strings.Contains(r.Detail.En, "may not assist in matter heating: negative, version 7; heating") || !strings.Contains(r.Detail.Zh, "协办事项 heating：negative，第 7 版") {
 		t.Errorf("got %v", r)
+	}
+	if b := r.Block; b == nil || b.Unit != "150105003001001" || b.Target != b.Unit || b.Matter != "heating" || b.Lead || b.List != "negative" {
+		t.Errorf("the refusal carries %+v", r.Block)
+	}
+	if w := (Block{Named: Say("清单", "list"), Lead: true, Row: "条目", Basis: "第八条", Instead: "窗口"}).words(); !strings.HasSuffix(w.Zh, "条目；依据：第八条；请到：窗口") || !strings.HasSuffix(w.En, "条目; basis: 第八条; go to: 窗口") {
+		t.Errorf("got %q, %q, want row, basis and where to go", w.Zh, w.En)
 	}
 	if want := []string{"150105003001001 heating assist 2026-03-03"}; !slices.Equal(gate.questions, want) {
 		t.Errorf("asked %q, want %q", gate.questions, want)

@@ -43,7 +43,7 @@ type At struct {
 	Facts      Facts
 	Units      *orgs.Tree
 	Clocks     calendar.Rules
-	Gate       Gate               // nil: no list is in force, everything passes
+	Gate       Gate               // nil: nobody ever published a list, everything passes
 	Escalation *escalation.Policy // nil: the default
 }
 
@@ -54,9 +54,36 @@ type Gate interface {
 
 // Block says which published row forbids a dispatch.
 type Block struct {
-	List    string
-	Version int
-	Row     string
+	Unit      orgs.UnitCode // to which the matter was to be given
+	Target    orgs.UnitCode // whom the list protects: Unit, or the community of the grid
+	Matter    string
+	Lead      bool // it was to lead; else to assist
+	Publisher orgs.UnitCode
+	List      string
+	Named     Phrase // the list in words, zero if there are none
+	Version   int
+	Row       string // in the words of the list, "" where the matter is on none
+	Basis     string // why the list says so
+	Instead   string // where to go, for a certificate
+}
+
+// words says the block to whoever asked for the dispatch.
+func (b Block) words() Phrase {
+	named := b.Named
+	if named == (Phrase{}) {
+		named = Say(b.List, b.List)
+	}
+	zh, en := fmt.Sprintf("准入清单不允许 %s 主办事项 %s：%s，第 %d 版", b.Unit, b.Matter, named.Zh, b.Version),
+		fmt.Sprintf("%s may not lead matter %s: %s, version %d", b.Unit, b.Matter, named.En, b.Version)
+	if !b.Lead {
+		zh, en = strings.Replace(zh, "主办", "协办", 1), strings.Replace(en, "may not lead", "may not assist in", 1)
+	}
+	for _, more := range []struct{ zh, en, text string }{{"", "", b.Row}, {"依据：", "basis: ", b.Basis}, {"请到：", "go to: ", b.Instead}} {
+		if more.text != "" {
+			zh, en = zh+"；"+more.zh+more.text, en+"; "+more.en+more.text
+		}
+	}
+	return Say(zh, en)
 }
 
 // Phrase is a sentence in the languages of the people who read it.
@@ -95,6 +122,7 @@ type Refusal struct {
 	State    string   // where the machine stands
 	Possible []string // commands that this state allows
 	Detail   Phrase
+	Block    *Block // of [GateBlocked]: what forbids it
 }
 
 func (r *Refusal) Error() string {

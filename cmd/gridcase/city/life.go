@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"gridcase/domain/calendar"
@@ -186,6 +187,10 @@ func (l *life) urgencyOf() demand.Urgency {
 // errand is the life of most demands: what a grid worker does for somebody.
 func (l *life) errand(b birth) {
 	f := b.fate
+	if f == certificate {
+		l.certify(b)
+		return
+	}
 	if f == "" {
 		f = l.errandFate()
 	}
@@ -434,7 +439,11 @@ func (l *life) referred(b birth, w wording, why demand.Reason) {
 
 // issue is a common matter that one resident raises and that can not wait for a deliberation, or need not.
 func (l *life) issue(b birth) {
-	a := l.raise(b.at, demand.Issue, l.grid, pick(l.Rand, issues), false)
+	words := pick(l.Rand, issues)
+	if b.fate == keptAway {
+		words = issues[slices.IndexFunc(issues, func(w wording) bool { return !w.neighbourly() })]
+	}
+	a := l.raise(b.at, demand.Issue, l.grid, words, false)
 	pressing := b.fate == "" && l.chance(400)
 	if pressing {
 		l.accept(a, pick(l.Rand, []demand.Urgency{"A", "B", "B"}))
@@ -442,6 +451,9 @@ func (l *life) issue(b birth) {
 		l.accept(a, pick(l.Rand, []demand.Urgency{"C", "D"}))
 	}
 	var j *job
+	if b.fate == keptAway {
+		l.tries(a, demand.ReasonStatutory)
+	}
 	switch {
 	case b.fate == byTeam:
 		a.words.body = enforcement

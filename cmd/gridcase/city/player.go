@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
 	"gridcase/domain/order"
@@ -44,6 +45,7 @@ type Tally struct {
 	Units, Communities int // set up
 	Demands            int // raised by people
 	Acts               int // of people, in the year
+	Kept               int // acts that the gate was meant to stop, and did
 	Refused            []Refused
 }
 
@@ -71,7 +73,13 @@ func (c *City) Seed(ctx context.Context, eng *engine.Engine, clock *Clock, scrip
 			return t, fmt.Errorf("%s of %s at %s: %w", a.Key, a.Stream, a.At.Format(time.RFC3339), err)
 		}
 		t.Acts++
-		if refusal != nil {
+		switch {
+		case refusal != nil && refusal.Code == a.Refused:
+			t.Kept++
+		case refusal == nil && a.Refused != "":
+			refusal = rule.Refuse(rule.GuardFailed, "I7", "本应拦截而未拦截", "it was meant to be refused and was not")
+			fallthrough
+		case refusal != nil:
 			t.Refused = append(t.Refused, Refused{a, refusal})
 		}
 		if _, raises := a.Command.(demand.Raise); raises {
@@ -90,7 +98,7 @@ type player struct {
 	clock *Clock
 }
 
-// found opens the units and draws the grids. An engine knows a unit once its event had its consequences.
+// found opens the units, publishes the duty lists and draws the grids. An engine knows a unit once its event had its consequences.
 func (p *player) found(ctx context.Context, c *City, t *Tally) error {
 	operator := post(orgs.Operator, root)
 	fresh := map[orgs.UnitCode]bool{}
@@ -115,6 +123,12 @@ func (p *player) found(ctx context.Context, c *City, t *Tally) error {
 	}
 	if err := p.settle(ctx); err != nil {
 		return err
+	}
+	lists := c.Lists(calendar.DateOf(p.clock.Now()) + 1)
+	officer, second := post(orgs.AdmissionOfficer, lists.Unit), colleague(orgs.AdmissionOfficer, lists.Unit)
+	if _, err := p.Handle(ctx, engine.Request{Stream: stream.Keyed(stream.Duties, string(lists.Unit)), Commands: []engine.Command{lists},
+		Key: "city/lists", Actor: officer, Second: &second, Expect: int64(eventlog.None)}); err != nil {
+		return fmt.Errorf("publish the lists: %w", err)
 	}
 	for _, plan := range c.Plans() {
 		r := engine.Request{Stream: stream.Keyed(stream.Grids, string(plan.Community)), Key: "city/draw/" + string(plan.Community),

@@ -27,6 +27,7 @@ type Act struct {
 	Actor    rule.Actor
 	Second   *rule.Actor // who confirms, where the rule asks for two
 	Command  engine.Command
+	Refused  rule.Code // with which it is meant to be refused; "" = it is meant to succeed
 
 	turn int // among acts of one instant
 }
@@ -115,8 +116,8 @@ type fate string
 var (
 	errandFates = []fate{declined, appealUpheld, appealRejected, redirected, redirectedLater, withdrawn, withdrawnLater,
 		withdrawnHandling, sentBackUnsigned, sentBackSigned, sentBackLater, suspended, cancelled, cancelledLater, reworked,
-		reconsidered, unreached, unnamed, closedAgainst, reopened, reopenedJoining, sameMatter, split, busy, extended, extensionRefused, answeredAtOnce}
-	issueFates = []fate{thrice, failedThrice, suspendedLong, reopenedByLeader, thriceApproved, byTeam}
+		reconsidered, unreached, unnamed, closedAgainst, reopened, reopenedJoining, sameMatter, split, busy, extended, extensionRefused, answeredAtOnce, certificate}
+	issueFates = []fate{thrice, failedThrice, suspendedLong, reopenedByLeader, thriceApproved, byTeam, keptAway}
 	topicFates = []fate{voted, returned, deferred, merged, dropped, rejected, notAdmitted, takenUpAgain, underWay, underWay}
 )
 

@@ -13,8 +13,10 @@ import (
 	"gridcase/cmd/gridcase/city"
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
+	"gridcase/domain/duty"
 	"gridcase/domain/event"
 	"gridcase/domain/order"
+	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
@@ -57,6 +59,32 @@ func TestAYear(t *testing.T) {
 	})
 	t.Run("errands, issues and disputes are as the article has them", func(t *testing.T) { mix(t, p, es, demands) })
 	t.Run("most is on time, one department is not", func(t *testing.T) { punctual(t, es) })
+	t.Run("the gate keeps away what it is meant to, and nothing else", func(t *testing.T) {
+		type given struct {
+			demand stream.ID
+			unit   orgs.UnitCode
+		}
+		lists, kept := map[duty.List]int{}, map[given]bool{}
+		for _, e := range es {
+			switch b := e.Body.(type) {
+			case duty.Blocked:
+				lists[b.List]++
+				kept[given{b.Demands[0], b.Unit}] = true
+				if !strings.HasPrefix(string(b.Row), "【合成】") {
+					t.Errorf("%s: the row %q does not say that it is made up", e.Stream, b.Row)
+				}
+			case order.Dispatched:
+				for _, d := range b.Demands {
+					if kept[given{d, b.Lead}] {
+						t.Errorf("%s came of a dispatch that was stopped", e.Stream)
+					}
+				}
+			}
+		}
+		if lists[duty.Negative] != 1 || lists[duty.NoCertificate] != 1 || len(lists) != 2 || p.tally.Kept != 2 {
+			t.Errorf("got blocks %v, %d kept, want one by the negative list and one certificate", lists, p.tally.Kept)
+		}
+	})
 	t.Run("most residents are reached", func(t *testing.T) {
 		answered, unreached := 0, 0
 		for _, e := range es {

@@ -1,0 +1,197 @@
+package admission
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"gridcase/domain/calendar"
+	"gridcase/domain/orgs"
+	"gridcase/domain/rule"
+)
+
+// limits says which clock runs in each state.
+var limits = map[Phase]calendar.Clock{PhaseRequested: calendar.Admission, PhaseReviewing: calendar.Admission, PhaseGranted: calendar.Expiry}
+
+// broken lists which laws a request and its history break.
+func broken(s State, history []entry) []string {
+	var bs []string
+	law := func(holds bool, format string, args ...any) {
+		if !holds {
+			bs = append(bs, fmt.Sprintf(format, args...))
+		}
+	}
+	var want, got []calendar.Clock
+	if c, limited := limits[s.Phase]; limited {
+		want = []calendar.Clock{c}
+	}
+	for _, d := range s.Running {
+		got = append(got, d.Clock)
+	}
+	law(slices.Equal(got, want), "in %s the clocks %v run, want %v", s.Phase, got, want)
+	law(s.EndedAt.IsZero() != s.Phase.Terminal(), "in %s it ended at %s", s.Phase, s.EndedAt)
+	g, granted := s.Grant()
+	law(granted == slices.Contains([]Phase{PhaseGranted, PhaseRevoked, PhaseExpired}, s.Phase), "in %s there is a grant: %v", s.Phase, granted)
+	law(!granted || len(g.Units) > 0 && g.From <= g.Until && s.Funding != "", "an empty grant: %+v", g)
+	law(s.before == nil || s.before.before == nil, "a state keeps all states before it")
+
+	expired := map[string]int{}
+	for _, h := range history {
+		a := h.stamp.Actor
+		switch e := h.event.(type) {
+		case Granted:
+			law(a.Role == orgs.AdmissionOfficer && h.stamp.Second != nil && h.stamp.Second.ID != a.ID, "%s granted it alone", a.ID)
+			law(a != clock, "the clock granted it")
+		case Expired:
+			law(a == clock && h.stamp.Recorded.Sub(e.Due) >= time.Second, "%s ended it at %s, due %s", a.ID, h.stamp.Recorded, e.Due)
+			expired[e.ID]++
+		case ClockExpired:
+			law(a == clock && h.stamp.Recorded.Sub(e.Due) >= time.Second, "%s let the time run out at %s, due %s", a.ID, h.stamp.Recorded, e.Due)
+			expired[e.ID]++
+		case OpinionRecorded:
+			law(a.Unit == e.Unit, "%s spoke for %s", a.Unit, e.Unit)
+		}
+	}
+	for id, n := range expired {
+		law(n == 1, "I15: %s expired %d times", id, n)
+	}
+	return bs
+}
+
+// anyStep draws a command of somebody, as often right as wrong.
+func anyStep(st *story) *rapid.Generator[step] {
+	others := []rule.Actor{asker, officer, second, clock, as(orgs.UnitHead, bureau), as(orgs.AdmissionOfficer, city), as(orgs.AdmissionOfficer, nextDistrict),
+		as(orgs.StreetLeader, street), as(orgs.CommunitySecretary, home), as(orgs.CommunitySecretary, neighbour)}
+	right := map[string]rule.Actor{"request": asker, "withdraw": asker, "expire": clock, "raise-warning": clock, "expire-clock": clock, "record-opinion": as(orgs.CommunitySecretary, home)}
+	return rapid.Custom(func(t *rapid.T) step {
+		c := rapid.SampledFrom(commands).Draw(t, "command")
+		a, fits := right[c.Name()]
+		if !fits {
+			a = officer
+		}
+		if rapid.IntRange(0, 3).Draw(t, "somebody else") == 0 {
+			a = rapid.SampledFrom(others).Draw(t, "actor")
+		}
+		if _, asks := c.(Request); asks {
+			c = asking(func(r *Request) {
+				r.Units = []orgs.UnitCode{rapid.SampledFrom([]orgs.UnitCode{home, street, district, far}).Draw(t, "scope")}
+				r.From += calendar.Date(rapid.IntRange(-20, 10).Draw(t, "from"))
+			})
+		}
+		if id := st.due(); id != "" && rapid.Bool().Draw(t, "the clock that runs") {
+			switch c.(type) {
+			case Expire:
+				c = Expire{id}
+			case RaiseWarning:
+				c = RaiseWarning{id}
+			case ExpireClock:
+				c = ExpireClock{id}
+			}
+		}
+		s := by(a, c, rapid.SampledFrom([]time.Duration{0, time.Second, time.Hour, 2 * day, 20 * day, 60 * day}).Draw(t, "after"))
+		if rapid.IntRange(0, 4).Draw(t, "alone") > 0 {
+			s.second = &second
+		}
+		return s
+	})
+}
+
+// However people and the clock act: the laws hold after every step, the log tells the same as the steps did, no state
+// changes afterwards, a decision asked twice decides nothing, and the clock alone ends every grant.
+func TestTheLawsHoldWhateverIsDone(t *testing.T) {
+	reached := map[Phase]int{}
+	law := func(t *rapid.T) {
+		for range 20 {
+			st := begin()
+			for range rapid.IntRange(3, 14).Draw(t, "steps") {
+				s := anyStep(st).Draw(t, "step")
+				at := st.meet(s)
+				before := st.state
+				es, err := Decide(before, s.command, at)
+				switch r := refused(err); {
+				case err != nil && r == nil:
+					t.Fatalf("%s by %s in %q: %v", s.command.Name(), at.Actor.ID, before.Phase, err)
+				case r != nil && complete(r, before) != "":
+					t.Fatalf("%s by %s in %q: %s", s.command.Name(), at.Actor.ID, before.Phase, complete(r, before))
+				case r != nil && len(es) > 0:
+					t.Fatalf("%s was refused and decided %v", s.command.Name(), es)
+				}
+				st.fold(at, es...)
+				Evolve(before, OpinionRecorded{Unit: "x"}, at.Stamp) // another future of the same state leaves this one alone
+				if bs := broken(st.state, st.history); len(bs) > 0 {
+					t.Fatalf("after %s by %s: %q", s.command.Name(), at.Actor.ID, bs)
+				}
+				if len(es) > 0 {
+					at.Recorded = at.Recorded.Add(30 * day) // the answer got lost, and the request comes again much later
+					if again, err := Decide(st.state, s.command, at); len(again) > 0 || err != nil {
+						t.Fatalf("%s asked twice: got %v, %v, want nothing", s.command.Name(), again, err)
+					}
+				}
+				reached[st.state.Phase]++
+			}
+			again := State{ID: self}
+			for i, h := range st.history {
+				if again = Evolve(again, h.event, h.stamp); !reflect.DeepEqual(again, st.states[i]) {
+					t.Fatalf("the log tells another story of step %d than was seen, or its state changed afterwards", i+1)
+				}
+			}
+			for range 6 {
+				if a, any := rule.Earliest(st.state.Alarms()); any {
+					if _, err := st.does(by(clock, a.Command.(Command), max(a.At.Sub(st.now), time.Second))); err != nil {
+						t.Fatalf("the clock is stuck in %s: %v", st.state.Phase, err)
+					}
+				}
+			}
+			if len(st.state.Alarms()) > 0 || st.state.Phase == PhaseGranted {
+				t.Fatalf("when the clock has done all it does, it is %s with %v to come", st.state.Phase, st.state.Alarms())
+			}
+		}
+	}
+	unseen := func(p Phase) bool { return reached[p] == 0 }
+	for range 20 { // until every state was seen
+		if rapid.Check(t, law); !slices.ContainsFunc(Machine.States, unseen) {
+			break
+		}
+	}
+	if i := slices.IndexFunc(Machine.States, unseen); i >= 0 {
+		t.Errorf("no run reached %s: nothing was shown about it", Machine.States[i])
+	}
+}
+
+// Laws that nothing can break prove nothing: each of these stories is false.
+func TestABrokenLawIsFound(t *testing.T) {
+	for name, spoil := range map[string]func(*story){
+		"a clock outlives the request": func(st *story) { st.state.Running = st.states[0].Running },
+		"no clock runs":                func(st *story) { st.state.Running = nil },
+		"it ended and goes on":         func(st *story) { st.state.EndedAt = morning },
+		"a grant is forgotten":         func(st *story) { st.state.GrantedAt = time.Time{} },
+		"a grant for nobody":           func(st *story) { st.state.Units = nil },
+		"an unfunded promise":          func(st *story) { st.state.Funding = "" },
+		"one person granted it":        func(st *story) { st.history[2].stamp.Second = &officer },
+		"the clock granted it":         func(st *story) { st.history[2].stamp.Actor = clock },
+		"an expiry came twice":         func(st *story) { e := lapse(st, time.Second); st.history = append(st.history, e, e) },
+		"an expiry came early":         func(st *story) { st.history = append(st.history, lapse(st, 999*time.Millisecond)) },
+		"somebody spoke for others": func(st *story) {
+			st.history = append(st.history, entry{OpinionRecorded{Unit: home}, st.history[1].stamp})
+		},
+	} {
+		st := given(t, isGranted...)
+		if bs := broken(st.state, st.history); len(bs) > 0 {
+			t.Fatalf("a true story: %q", bs)
+		}
+		spoil(st)
+		if len(broken(st.state, st.history)) == 0 {
+			t.Errorf("%s: nothing was found", name)
+		}
+	}
+}
+
+// lapse lets the clock find that nobody answered, that long after the due instant.
+func lapse(st *story, after time.Duration) entry {
+	d := st.states[0].Running[0]
+	return entry{ClockExpired{ID: d.ID, Clock: d.Clock, Due: d.Due}, rule.Stamp{Actor: clock, Recorded: d.Due.Add(after)}}
+}
