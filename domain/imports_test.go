@@ -37,7 +37,8 @@ var within = map[string][]string{
 	"topic":      {"calendar", "orgs", "rule", "sealed", "stream"},
 	"order":      {"calendar", "orgs", "rule", "sealed", "stream"},
 	"dispute":    {"calendar", "orgs", "rule", "sealed", "stream"},
-	"event":      {"demand", "dispute", "order", "orgs", "rule", "sealed", "stream", "topic"},
+	"policy":     {"calendar", "escalation", "orgs", "rule", "sealed", "stream"},
+	"event":      {"calendar", "demand", "dispute", "order", "orgs", "policy", "rule", "sealed", "stream", "topic"},
 	"flow":       {"calendar", "demand", "dispute", "event", "order", "orgs", "sealed", "stream", "topic"},
 }
 

@@ -13,13 +13,14 @@ import (
 	"gridcase/domain/flow"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
+	"gridcase/domain/policy"
 	"gridcase/domain/rule"
 	"gridcase/domain/stream"
 	"gridcase/domain/topic"
 )
 
 // Command is a command of one of the machines: a demand.Command, topic.Command, order.Command,
-// orgs.UnitCommand or orgs.GridsCommand.
+// dispute.Command, policy.Command, orgs.UnitCommand or orgs.GridsCommand.
 type Command any
 
 // commandName is the command's word, as in the path of the API.
@@ -96,6 +97,9 @@ func decide(n stream.Name, s event.State, c Command, at rule.At) ([]event.Body, 
 			d.ID = n.ID()
 		}
 		return bodies(dispute.Decide(d, c, at))
+	case policy.Command:
+		p, _ := s.(policy.Published)
+		return bodies(policy.Decide(p, c, at))
 	case orgs.UnitCommand:
 		if err := operates(at, c.Unit(), c); err != nil {
 			return nil, err

@@ -12,8 +12,8 @@ import (
 	"gridcase/eventlog"
 )
 
-// index is what the engine knows across streams: links, the events of units and grids, what the flow could not do,
-// and how far it has followed the log. It is a view like any other and made anew from the log if it is gone; its
+// index is what the engine knows across streams: links, the events of units and grids, what was published, what the
+// flow could not do, and how far it has followed the log. It is a view like any other and made anew from the log if it is gone; its
 // last transactions may be lost in a power cut (synchronous NORMAL), for the flow repeats itself without effect.
 type index struct {
 	db     *sql.DB
@@ -29,9 +29,18 @@ INSERT OR IGNORE INTO cursor VALUES (1, 0);
 CREATE TABLE IF NOT EXISTS edges (kind TEXT NOT NULL, a TEXT NOT NULL, b TEXT NOT NULL, PRIMARY KEY (kind, a, b)) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS edges_back ON edges (kind, b, a);
 CREATE TABLE IF NOT EXISTS orgs (position INTEGER PRIMARY KEY, type TEXT NOT NULL, data TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS published (position INTEGER PRIMARY KEY, type TEXT NOT NULL, data TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS parked (position INTEGER NOT NULL, rule TEXT NOT NULL, stream TEXT NOT NULL,
 	reason TEXT NOT NULL, PRIMARY KEY (position, rule, stream)) STRICT, WITHOUT ROWID;
-PRAGMA user_version = 1;`
+PRAGMA user_version = 2;`
+
+// indexVersion is raised with the schema. An index of an older version is made anew from the log: it passed over events
+// that it did not know what to do with.
+const indexVersion = 2
+
+const dropIndex = `
+DROP TABLE IF EXISTS cursor; DROP TABLE IF EXISTS edges; DROP TABLE IF EXISTS orgs;
+DROP TABLE IF EXISTS published; DROP TABLE IF EXISTS parked;`
 
 func openIndex(ctx context.Context, path string) (*index, error) {
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=busy_timeout(5000)")
@@ -39,7 +48,19 @@ func openIndex(ctx context.Context, path string) (*index, error) {
 		return nil, fmt.Errorf("engine index: %w", err)
 	}
 	x := &index{db: db}
-	if _, err := db.ExecContext(ctx, indexSchema); err != nil {
+	var version int
+	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return nil, errors.Join(fmt.Errorf("engine index: %w", err), db.Close())
+	}
+	schema := indexSchema
+	switch {
+	case version > indexVersion:
+		return nil, errors.Join(fmt.Errorf("engine index %s: written by a newer program (version %d, this one knows %d); it can be deleted and is made anew",
+			path, version, indexVersion), db.Close())
+	case version > 0 && version < indexVersion:
+		schema = "BEGIN IMMEDIATE;" + dropIndex + indexSchema + "COMMIT;"
+	}
+	if _, err := db.ExecContext(ctx, schema); err != nil {
 		return nil, errors.Join(fmt.Errorf("engine index: %w", err), db.Close())
 	}
 	var at int64

@@ -83,7 +83,7 @@ func (f *Folder) Next(s Stored) (Entry, error) {
 // Fold folds an event that was decoded before.
 func (f *Folder) Fold(e Entry) (Entry, error) {
 	switch e.Stream.Category() {
-	case stream.Demand, stream.Topic, stream.Order, stream.Dispute, stream.Unit, stream.Grids:
+	case stream.Demand, stream.Topic, stream.Order, stream.Dispute, stream.Unit, stream.Grids, stream.Calendar, stream.Policy:
 	default:
 		return e, nil // streams without a state have no transition to show
 	}

@@ -5,13 +5,14 @@ import (
 	"gridcase/domain/dispute"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
+	"gridcase/domain/policy"
 	"gridcase/domain/rule"
 	"gridcase/domain/stream"
 	"gridcase/domain/topic"
 )
 
 // State is what the events of one stream add up to: a [demand.State], [topic.State], [order.State],
-// [dispute.State], [orgs.UnitState] or [orgs.GridsState]; nil for streams that are not folded, and before the first event.
+// [dispute.State], [orgs.UnitState], [orgs.GridsState] or [policy.Published]; nil for streams that are not folded, and before the first event.
 type State any
 
 // Alarms lists what the clock does next on a stream in this state, nothing for states without clocks.
@@ -55,6 +56,9 @@ func Fold(n stream.Name, s State, b Body, st rule.Stamp) State {
 	case stream.Grids:
 		g, _ := s.(orgs.GridsState)
 		return orgs.FoldGrids(g, b)
+	case stream.Calendar, stream.Policy:
+		p, _ := s.(policy.Published)
+		return policy.Evolve(p, b)
 	}
 	return nil
 }
