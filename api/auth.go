@@ -27,6 +27,7 @@ const (
 	sameReporter action = "same-reporter" // know that two demands come from one person
 	readHouse    action = "house"         // the log's own streams: grants, readings, number runs
 	keepUnits    action = "units"         // open units, draw grids
+	publishes    action = "publish"       // put notices and policies in force
 )
 
 // table is the one table of who may do what. Who may do it where is the jurisdiction's matter ([Server.sees]), and
@@ -49,6 +50,7 @@ func actions() table {
 		sameReporter: {orgs.Clerk, orgs.CommunitySecretary, orgs.Dispatcher, orgs.StreetLeader, orgs.PrivacyOfficer},
 		readHouse:    {orgs.Auditor, orgs.PrivacyOfficer},
 		keepUnits:    {orgs.Operator},
+		publishes:    {orgs.Operator},
 	}
 	commands(t, &demand.Machine)
 	commands(t, &topic.Machine)

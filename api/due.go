@@ -12,6 +12,7 @@ import (
 	"gridcase/domain/order"
 	"gridcase/domain/rule"
 	"gridcase/domain/stream"
+	"gridcase/eventlog"
 )
 
 // Dues explains every clock of a case that runs, or stands still.
@@ -172,7 +173,7 @@ func (s *Server) entries(ctx context.Context, n stream.Name) ([]event.Entry, err
 		if err != nil {
 			return nil, err
 		}
-		e, err := event.Understand(event.Stored{Stream: n, Revision: int64(ev.Revision), ID: stream.ID(ev.ID), Type: ev.Type, Data: ev.Data, Meta: ev.Meta})
+		e, err := understood(n, ev)
 		if err != nil {
 			return nil, err
 		}
@@ -185,6 +186,10 @@ func (s *Server) entries(ctx context.Context, n stream.Name) ([]event.Entry, err
 		return nil, problem("not_found")
 	}
 	return entries, nil
+}
+
+func understood(n stream.Name, ev eventlog.Event) (event.Entry, error) {
+	return event.Understand(event.Stored{Stream: n, Revision: int64(ev.Revision), ID: stream.ID(ev.ID), Type: ev.Type, Data: ev.Data, Meta: ev.Meta})
 }
 
 // rowKey is what the rows of a policy are found by.

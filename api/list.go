@@ -41,19 +41,15 @@ func (s *Server) listing(ctx context.Context, q *ListQuery) (page projections.Pa
 		return
 	}
 	var faults []Fault
-	instantOf := func(name, text string) time.Time {
-		if text == "" {
-			return time.Time{}
-		}
-		// A plus sign in a query is a space to whoever forgot to escape it: an offset is all that it can be here.
-		t, err := time.Parse(time.RFC3339, strings.ReplaceAll(text, " ", "+"))
-		if err != nil {
-			faults = append(faults, fault("query."+name, "not_an_instant", "时间须为带时区的 RFC 3339 格式", "must be a time with its offset"))
+	instant := func(name, text string) time.Time {
+		t, bad := instantOf(name, text)
+		if bad != nil {
+			faults = append(faults, *bad)
 		}
 		return t
 	}
-	due = projections.Span{From: instantOf("due_after", q.DueAfter), To: instantOf("due_before", q.DueBefore)}
-	raised = projections.Span{From: instantOf("raised_from", q.From), To: instantOf("raised_to", q.To)}
+	due = projections.Span{From: instant("due_after", q.DueAfter), To: instant("due_before", q.DueBefore)}
+	raised = projections.Span{From: instant("raised_from", q.From), To: instant("raised_to", q.To)}
 	if len(faults) > 0 {
 		err = invalid(faults...)
 		return
@@ -66,6 +62,20 @@ func (s *Server) listing(ctx context.Context, q *ListQuery) (page projections.Pa
 		Community: orgs.UnitCode(q.Community), Grid: orgs.GridCode(q.Grid)}
 	err = s.awaited(ctx, q.Position)
 	return
+}
+
+// instantOf reads an instant of a query; none is the zero time.
+func instantOf(name, text string) (time.Time, *Fault) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	// A plus sign in a query is a space to whoever forgot to escape it: an offset is all that it can be here.
+	t, err := time.Parse(time.RFC3339, strings.ReplaceAll(text, " ", "+"))
+	if err != nil {
+		bad := fault("query."+name, "not_an_instant", "时间须为带时区的 RFC 3339 格式", "must be a time with its offset")
+		return time.Time{}, &bad
+	}
+	return t, nil
 }
 
 // List is a page of a list.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -76,12 +77,12 @@ type PublishedNotice struct {
 type (
 	publishNoticeBody struct {
 		Happened
-		Year      int                   `json:"year" minimum:"1992" maximum:"9998"`
-		Source    string                `json:"source" format:"token" minLength:"1" maxLength:"500" doc:"Address of the notice."`
-		Off       []calendar.Date       `json:"off" minItems:"1" maxItems:"366"`
-		Work      []calendar.Date       `json:"work,omitempty" maxItems:"366" doc:"Make-up workdays (调休)."`
-		Occasions []calendar.Occasion   `json:"occasions,omitempty" maxItems:"366" doc:"What the days are for."`
-		Reason    sealed.Public         `json:"reason,omitempty" maxLength:"500" doc:"Needed for a correction: where the year has a notice already."`
+		Year      int                 `json:"year" minimum:"1992" maximum:"9998"`
+		Source    string              `json:"source" format:"token" minLength:"1" maxLength:"500" doc:"Address of the notice."`
+		Off       []calendar.Date     `json:"off" minItems:"1" maxItems:"366"`
+		Work      []calendar.Date     `json:"work,omitempty" maxItems:"366" doc:"Make-up workdays (调休)."`
+		Occasions []calendar.Occasion `json:"occasions,omitempty" maxItems:"366" doc:"What the days are for."`
+		Reason    sealed.Public       `json:"reason,omitempty" maxLength:"500" doc:"Needed for a correction: where the year has a notice already."`
 	}
 	publishDeadlinesBody struct {
 		Happened
@@ -119,8 +120,8 @@ type publication struct {
 }
 
 var (
-	calendarBook  = book[WorkingCalendar]{policy.Calendar, "/calendar", renderCalendar}
-	deadlineBook  = book[DeadlinePolicy]{policy.Deadlines, "/policies/deadline", renderDeadlines}
+	calendarBook   = book[WorkingCalendar]{policy.Calendar, "/calendar", renderCalendar}
+	deadlineBook   = book[DeadlinePolicy]{policy.Deadlines, "/policies/deadline", renderDeadlines}
 	escalationBook = book[EscalationPolicy]{policy.Escalation, "/policies/escalation", renderEscalation}
 )
 
@@ -260,8 +261,8 @@ func (s *Server) listPolicies(ctx context.Context, _ *struct{}) (*found[Policies
 	force := s.Engine.InForce()
 	out := Policies{Items: []PolicyBrief{
 		{Policy: "calendar", Name: "cn", Version: force.Calendar.Version()},
-		{Policy: "deadline", Name: force.Policy.Name, Version: decimal(force.Policy.Version)},
-		{Policy: "escalation", Name: force.Escalation.Name, Version: decimal(force.Escalation.Version)}}}
+		{Policy: "deadline", Name: force.Policy.Name, Version: strconv.Itoa(force.Policy.Version)},
+		{Policy: "escalation", Name: force.Escalation.Name, Version: strconv.Itoa(force.Escalation.Version)}}}
 	for i, n := range []stream.Name{policy.Calendar, policy.Deadlines, policy.Escalation} {
 		_, revision, err := s.Engine.Load(ctx, n)
 		if err != nil {

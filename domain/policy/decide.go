@@ -66,7 +66,7 @@ func published(n calendar.Notice, version string, correction bool, reason sealed
 		Correction: correction, Reason: reason}
 }
 
-// Decide returns the publication, nothing if what is in force says the same. On a stream that has none, what was in
+// Decide returns the publication, nothing if what is in force says the same. On a stream that has none, what is in
 // force without being in the log comes first, so that the log alone says what applied when.
 //
 // It returns a [*rule.Refusal] to everybody but an operator of the city's own unit, and for what can not be put in force.
@@ -94,10 +94,13 @@ func Decide(p Published, c Command, at rule.At) ([]Event, error) {
 		p = Evolve(p, e)
 	}
 	e, err := c.decide(p, at)
-	if e == nil || err != nil {
+	if err != nil {
 		return nil, err
 	}
-	return append(first, e), nil
+	if e != nil {
+		first = append(first, e)
+	}
+	return first, nil
 }
 
 // keeps refuses everybody but an operator of the unit that all others lie in.
