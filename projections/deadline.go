@@ -59,7 +59,7 @@ func owingOf(s event.State) owing {
 }
 
 // timed are the streams whose clocks have rows.
-var timed = []listing{demandList, topicList, orderList, {table: "deadlines", category: stream.Dispute}}
+var timed = []stream.Category{stream.Demand, stream.Topic, stream.Order, stream.Dispute}
 
 func clockMark(id stream.ID, due string) []byte {
 	return bytesOf(stream.Derive("clock", id.String(), due))
@@ -67,7 +67,7 @@ func clockMark(id stream.ID, due string) []byte {
 
 // Apply implements [View].
 func (Deadlines) Apply(tx *Tx, e Entry) error {
-	if !slices.ContainsFunc(timed, func(l listing) bool { return l.category == e.Stream.Category() }) {
+	if !slices.Contains(timed, e.Stream.Category()) {
 		return nil
 	}
 	id := e.Stream.ID()
@@ -162,7 +162,7 @@ func (v *Views) Deadlines(ctx context.Context, who Viewer, f DeadlineFilter) (ro
 	return rows, next, nil
 }
 
-// terms puts the list together: for each kind of case and each reason to see one, rows in order from an index.
+// terms puts the list together: for each reason to see a case, rows in order from an index.
 func (f DeadlineFilter) terms(who Viewer, units *orgs.Tree, keyset []condition) []term {
 	narrow := slices.Clone(keyset)
 	where := func(text string, args ...any) { narrow = append(narrow, condition{text, args}) }
@@ -196,37 +196,47 @@ func (f DeadlineFilter) terms(who Viewer, units *orgs.Tree, keyset []condition) 
 		where("d.lead = ?", string(f.Lead))
 		level, value = "lead", string(f.Lead)
 	}
+	if f.Kind != "" {
+		where("d.kind = ?", string(f.Kind))
+	}
 	var ts []term
-	for _, l := range timed {
-		if f.Kind != "" && f.Kind != l.category {
-			continue
+	for _, a := range seenFor(who, units, f.Unit) {
+		enter, with := level, value
+		if depth(a.level) > depth(enter) && slices.Contains([]string{"area", "street", "lead", "raised_by"}, a.level) {
+			enter, with = a.level, a.value
 		}
-		for _, a := range l.reasons(who, units, f.Unit) {
-			if a.through != "" && l.category == stream.Dispute {
-				continue
-			}
-			enter, with := level, value
-			if depth(a.level) > depth(enter) && slices.Contains([]string{"area", "street", "lead", "raised_by"}, a.level) {
-				enter, with = a.level, a.value
-			}
-			conditions := append(slices.Concat(a.conditions, narrow), condition{"d.kind = ?", []any{string(l.category)}})
-			t := term{}
-			from := "deadlines AS d INDEXED BY " + indexName("deadlines", "due", "mark")
-			switch {
-			case a.through != "":
-				from = "(SELECT DISTINCT id FROM reach WHERE kind = ? AND seat = ?) AS x CROSS JOIN deadlines AS d ON d.id = x.id"
-				t.args = append(t.args, string(l.category), a.through)
-			case enter != "":
-				from = "deadlines AS d INDEXED BY " + indexName("deadlines", enter, "due", "mark")
-				conditions = append(conditions, condition{"d." + enter + " = ?", []any{with}})
-			}
-			var texts []string
-			for _, c := range conditions {
-				texts, t.args = append(texts, c.text), append(t.args, c.args...)
-			}
-			t.text = "SELECT d.due AS k, d.mark AS m, d.rowid AS r FROM " + from + " WHERE " + strings.Join(texts, " AND ")
-			ts = append(ts, t)
+		conditions := append(slices.Clone(a.conditions), narrow...)
+		t := term{}
+		from := "deadlines AS d INDEXED BY " + indexName("deadlines", "due", "mark")
+		switch {
+		case a.through != "":
+			from = "(SELECT DISTINCT id FROM reach WHERE kind IN ('demand', 'order') AND seat = ?) AS x CROSS JOIN deadlines AS d ON d.id = x.id"
+			t.args = append(t.args, a.through)
+		case enter != "":
+			from = "deadlines AS d INDEXED BY " + indexName("deadlines", enter, "due", "mark")
+			conditions = append(conditions, condition{"d." + enter + " = ?", []any{with}})
 		}
+		var texts []string
+		for _, c := range conditions {
+			texts, t.args = append(texts, c.text), append(t.args, c.args...)
+		}
+		t.text = "SELECT d.due AS k, d.mark AS m, d.rowid AS r FROM " + from + " WHERE " + strings.Join(texts, " AND ")
+		ts = append(ts, t)
 	}
 	return ts
+}
+
+// seenFor lists the rules by which the viewer sees clocks: those of the three lists, each asked once for all kinds of case.
+func seenFor(who Viewer, units *orgs.Tree, place orgs.UnitCode) []reason {
+	seen := listing{category: stream.Topic, raised: true, confidential: true}.reasons(who, units, place) // the place, and what one raised
+	for _, a := range orderList.reasons(who, units, place) {
+		switch {
+		case a.through != "": // because of an order, never a confidential demand
+			a.conditions = []condition{{text: "d.confidential = 0"}}
+			seen = append(seen, a)
+		case a.level == "lead":
+			seen = append(seen, a)
+		}
+	}
+	return seen
 }
