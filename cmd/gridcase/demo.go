@@ -104,12 +104,14 @@ func seedInMemory(ctx context.Context, w seeding) (_ *seeded, err error) {
 		m.remove = w.dir
 	}
 	c := city.New(w.size)
+	rules := c.Rules()
+	rules.Policy = demoPolicy() // the first that the log publishes: it only asks for less than the script keeps to
 	clock := city.NewClock(c.Eve())
 	m.log = mem.Open(mem.WithClock(clock.Now))
 	if m.keys, err = keys.Open(ctx, filepath.Join(w.dir, "keys")); err != nil {
 		return nil, err
 	}
-	m.engine, err = engine.Open(ctx, engine.Config{Log: m.log, Keys: m.keys, Index: filepath.Join(w.dir, "index.db"), Rules: c.Rules(),
+	m.engine, err = engine.Open(ctx, engine.Config{Log: m.log, Keys: m.keys, Index: filepath.Join(w.dir, "index.db"), Rules: rules,
 		Now: clock.Now, Draw: city.Draw(w.seed), Origin: "gridcase.hohhot/demo/1", Program: version()})
 	if err != nil {
 		return nil, err

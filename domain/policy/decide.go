@@ -97,6 +97,9 @@ func Decide(p Published, c Command, at rule.At) ([]Event, error) {
 	if err != nil {
 		return nil, err
 	}
+	if said, ok := e.(interface{ reason() sealed.Public }); ok && sealed.LooksPersonal(string(said.reason())) {
+		return nil, rule.Refuse(rule.GuardFailed, "I3", "理由公开，不得含有手机号或身份证号", "the reason is public and must not hold a phone or identity number")
+	}
 	if e != nil {
 		first = append(first, e)
 	}

@@ -55,6 +55,10 @@ func (CalendarPublished) EventType() string   { return "calendar-published/1" }
 func (DeadlinesPublished) EventType() string  { return "deadline-policy-published/1" }
 func (EscalationPublished) EventType() string { return "escalation-policy-published/1" }
 
+func (e CalendarPublished) reason() sealed.Public   { return e.Reason }
+func (e DeadlinesPublished) reason() sealed.Public  { return e.Reason }
+func (e EscalationPublished) reason() sealed.Public { return e.Reason }
+
 // notice returns what was published.
 func (e CalendarPublished) notice() calendar.Notice {
 	return calendar.Notice{Year: e.Year, Source: e.Source, Off: e.Off, Work: e.Work, Occasions: e.Occasions}

@@ -133,6 +133,7 @@ func TestPublishing(t *testing.T) {
 
 		{"another deadline policy", policy.PublishDeadlines{Policy: quick, Reason: "试行"}, operator, "deadline-policy-published/1"},
 		{"a change has a reason", policy.PublishDeadlines{Policy: quick}, operator, "guard_failed"},
+		{"a person's number in a reason", policy.PublishDeadlines{Policy: quick, Reason: "张三 13812345678 要求"}, operator, "guard_failed"},
 		{"what is in force decides nothing", policy.PublishDeadlines{Policy: policy.Written(calendar.DefaultPolicy())}, operator, ""},
 		{"edited from a version that is not in force", policy.PublishDeadlines{Policy: older, Reason: "试行"}, operator, "guard_failed"},
 		{"a policy keeps its name", policy.PublishDeadlines{Policy: renamed, Reason: "试行"}, operator, "guard_failed"},
