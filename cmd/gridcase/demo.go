@@ -56,7 +56,7 @@ func (c demoCmd) Run(ctx context.Context, s streams) (err error) {
 		defer func() { err = errors.Join(err, os.RemoveAll(c.Data)) }()
 	}
 	if _, err := os.Stat(filepath.Join(c.Data, "log.db")); errors.Is(err, os.ErrNotExist) {
-		if err := seedFolder(ctx, c.Data, s, seeding{size: city.Size(c.Size), demands: c.Demands, seed: c.Seed}); err != nil {
+		if err := seedFolder(ctx, c.Data, s, seeding{size: city.Size(c.Size), demands: c.Demands, seed: c.Seed, policy: demoPolicy()}); err != nil {
 			return fmt.Errorf("seed the demo city: %w", err)
 		}
 	}
@@ -79,6 +79,7 @@ type seeding struct {
 	seed    uint64
 	dir     string // folder of keys and index; "": a temporary one
 	say     func(demands int)
+	policy  *calendar.Policy // that the log publishes first, asking for no more than the script keeps to; nil: the script's own
 }
 
 // seeded is a city in memory: a log, and the engine that wrote it.
@@ -105,7 +106,9 @@ func seedInMemory(ctx context.Context, w seeding) (_ *seeded, err error) {
 	}
 	c := city.New(w.size)
 	rules := c.Rules()
-	rules.Policy = demoPolicy() // the first that the log publishes: it only asks for less than the script keeps to
+	if w.policy != nil {
+		rules.Policy = w.policy
+	}
 	clock := city.NewClock(c.Eve())
 	m.log = mem.Open(mem.WithClock(clock.Now))
 	if m.keys, err = keys.Open(ctx, filepath.Join(w.dir, "keys")); err != nil {
