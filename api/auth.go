@@ -30,6 +30,7 @@ const (
 	readHouse    action = "house"         // the log's own streams: grants, readings, number runs
 	keepUnits    action = "units"         // open units, draw grids
 	readCoverage action = "coverage"      // how grids are divided and who is missing
+	publishes    action = "publish"       // put notices and policies in force
 )
 
 // table is the one table of who may do what. Who may do it where is the jurisdiction's matter ([Server.sees]), and
@@ -56,6 +57,7 @@ func actions() table {
 			return r == orgs.Resident || r == orgs.StairwellHead || r == orgs.BuildingHead || r == orgs.Channel
 		}),
 		publishDuties: {orgs.AdmissionOfficer},
+		publishes:     {orgs.Operator},
 	}
 	commands(t, &demand.Machine)
 	commands(t, &topic.Machine)

@@ -16,6 +16,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"gridcase/domain/orgs"
+	"gridcase/domain/policy"
 	"gridcase/domain/stream"
 	"gridcase/eventlog"
 )
@@ -185,8 +186,12 @@ func (s *Server) follow(ctx context.Context, from eventlog.Position, each func(e
 // shows reports whether a reader may see the events of a stream.
 func (s *Server) shows(ctx context.Context, rq *request, n stream.Name) (bool, error) {
 	switch n.Category() {
-	case stream.Unit, stream.Grids, stream.Duties:
+	case stream.Unit, stream.Grids, stream.Duties, stream.Calendar:
 		return true, nil
+	case stream.Policy: // the draw's salts lie beside them, for auditors
+		if n == policy.Deadlines || n == policy.Escalation {
+			return true, nil
+		}
 	case stream.Demand, stream.Topic, stream.Order, stream.Dispute, stream.Whistle, stream.Admission:
 		state, _, err := s.Engine.Load(ctx, n)
 		if err != nil {

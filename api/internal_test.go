@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
 	"gridcase/domain/order"
@@ -212,6 +213,14 @@ func TestEveryProblemHasAStatusAndSentencesInBothLanguages(t *testing.T) {
 	for code, m := range problems {
 		if m.status < 400 || m.title.Zh == "" || m.title.En == "" || m.explain.Zh == "" || m.explain.En == "" {
 			t.Errorf("%s: %+v", code, m)
+		}
+	}
+}
+
+func TestEveryClockSaysWhatIsOwedInBothLanguages(t *testing.T) {
+	for _, c := range calendar.Clocks() {
+		if p := owed[c]; p.Zh == "" || p.En == "" {
+			t.Errorf("%s: %+v", c, p)
 		}
 	}
 }

@@ -59,18 +59,28 @@ func (s *Server) listing(ctx context.Context, q *ListQuery) (page projections.Pa
 
 // spanOf reads the two ends of a span from a query; either may be left out.
 func spanOf(fromName, from, toName, to string, faults *[]Fault) projections.Span {
-	instantOf := func(name, text string) time.Time {
-		if text == "" {
-			return time.Time{}
-		}
-		// A plus sign in a query is a space to whoever forgot to escape it: an offset is all that it can be here.
-		t, err := time.Parse(time.RFC3339, strings.ReplaceAll(text, " ", "+"))
-		if err != nil {
-			*faults = append(*faults, fault("query."+name, "not_an_instant", "时间须为带时区的 RFC 3339 格式", "must be a time with its offset"))
+	instant := func(name, text string) time.Time {
+		t, bad := instantOf(name, text)
+		if bad != nil {
+			*faults = append(*faults, *bad)
 		}
 		return t
 	}
-	return projections.Span{From: instantOf(fromName, from), To: instantOf(toName, to)}
+	return projections.Span{From: instant(fromName, from), To: instant(toName, to)}
+}
+
+// instantOf reads an instant of a query; none is the zero time.
+func instantOf(name, text string) (time.Time, *Fault) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	// A plus sign in a query is a space to whoever forgot to escape it: an offset is all that it can be here.
+	t, err := time.Parse(time.RFC3339, strings.ReplaceAll(text, " ", "+"))
+	if err != nil {
+		bad := fault("query."+name, "not_an_instant", "时间须为带时区的 RFC 3339 格式", "must be a time with its offset")
+		return time.Time{}, &bad
+	}
+	return t, nil
 }
 
 // List is a page of a list.

@@ -215,6 +215,8 @@ func asProblem(err error) *Problem {
 		return problem("keys_away")
 	case errors.Is(err, calendar.ErrUnknownYear):
 		return problem("calendar_unknown")
+	case errors.Is(err, calendar.ErrNoAmount):
+		return problem("guard_failed", rule.Say("现行时限政策未规定此类诉求的时限，请联系系统运维人员", "the deadline policy in force gives no time for this kind: ask an operator"))
 	case errors.Is(err, projections.ErrCursor):
 		return problem("bad_cursor")
 	case errors.Is(err, projections.ErrNotFound):

@@ -85,9 +85,9 @@ func TestEveryRoleSeesWhatItsPlaceAndTheTableSayAndListsAgree(t *testing.T) {
 	for _, role := range orgs.Roles() {
 		for seat, reach := range seats {
 			key := h.key(role, seat)
-			listed := []string{}
+			listed, owing := []string{}, []string{}
 			if role != orgs.Operator {
-				listed = h.ids(key, "/demands?sort=raised")
+				listed, owing = h.ids(key, "/demands?sort=raised"), h.ids(key, "/views/deadlines?clock=accept")
 			}
 			for kind, paths := range cases {
 				for i, path := range paths {
@@ -103,6 +103,12 @@ func TestEveryRoleSeesWhatItsPlaceAndTheTableSayAndListsAgree(t *testing.T) {
 					if r := h.get(key, path); r.StatusCode != want {
 						t.Errorf("%s@%s reads a %s case in %s: got %d, want %d", role, seat, kind, grids[i], r.StatusCode, want)
 					}
+					if r := h.get(key, path+"/due"); r.StatusCode != want {
+						t.Errorf("%s@%s has a due of a %s case in %s explained: got %d, want %d", role, seat, kind, grids[i], r.StatusCode, want)
+					}
+					if owes := slices.Contains(owing, strings.TrimPrefix(path, "/demands/")); owes != visible {
+						t.Errorf("%s@%s lists the clock of a %s case in %s: %v, want %v", role, seat, kind, grids[i], owes, visible)
+					}
 					if in := slices.Contains(listed, strings.TrimPrefix(path, "/demands/")); in != visible {
 						t.Errorf("%s@%s lists a %s case in %s: %v, want %v", role, seat, kind, grids[i], in, visible)
 					}
@@ -112,7 +118,7 @@ func TestEveryRoleSeesWhatItsPlaceAndTheTableSayAndListsAgree(t *testing.T) {
 					case !visible && r.StatusCode != 404, visible && !accepts(role) && r.StatusCode != 403, visible && accepts(role) && r.StatusCode != 428:
 						t.Errorf("%s@%s accepts a %s case in %s: got %d (visible %v)", role, seat, kind, grids[i], r.StatusCode, visible)
 					}
-					cells += 3
+					cells += 5
 				}
 			}
 		}

@@ -38,10 +38,11 @@ var within = map[string][]string{
 	"order":      {"calendar", "orgs", "rule", "sealed", "stream"},
 	"dispute":    {"calendar", "orgs", "rule", "sealed", "stream"},
 	"whistle":    {"calendar", "orgs", "rule", "sealed", "stream"},
-	"event":      {"admission", "calendar", "demand", "dispute", "duty", "order", "orgs", "rule", "sealed", "stream", "topic", "whistle"},
+	"event":      {"admission", "calendar", "demand", "dispute", "duty", "order", "orgs", "policy", "rule", "sealed", "stream", "topic", "whistle"},
 	"flow":       {"admission", "calendar", "demand", "dispute", "event", "order", "orgs", "sealed", "stream", "topic", "whistle"},
 	"duty":       {"calendar", "catalogue", "orgs", "rule", "sealed", "stream"},
 	"admission":  {"calendar", "catalogue", "duty", "orgs", "rule", "sealed", "stream"},
+	"policy":     {"calendar", "escalation", "orgs", "rule", "sealed", "stream"},
 }
 
 func TestRoomsImportOnlyWhatTheArrowsAllow(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 	"gridcase/domain/flow"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
+	"gridcase/domain/policy"
 	"gridcase/domain/rule"
 	"gridcase/domain/stream"
 	"gridcase/domain/topic"
@@ -23,7 +24,7 @@ import (
 )
 
 // Command is a command of one of the machines: a demand.Command, topic.Command, order.Command, dispute.Command, whistle.Command,
-// admission.Command, duty.Publish, orgs.UnitCommand or orgs.GridsCommand.
+// admission.Command, duty.Publish, policy.Command, orgs.UnitCommand or orgs.GridsCommand.
 type Command any
 
 // commandName is the command's word, as in the path of the API.
@@ -136,6 +137,9 @@ func decide(n stream.Name, s event.State, c Command, at rule.At) ([]event.Body, 
 		}
 		d, _ := s.(duty.State)
 		return bodies(duty.Decide(d, c, at))
+	case policy.Command:
+		p, _ := s.(policy.Published)
+		return bodies(policy.Decide(p, c, at))
 	case orgs.UnitCommand:
 		if err := operates(at, c.Unit(), c); err != nil {
 			return nil, err

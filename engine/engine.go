@@ -27,6 +27,7 @@ import (
 	"gridcase/domain/event"
 	"gridcase/domain/flow"
 	"gridcase/domain/orgs"
+	"gridcase/domain/policy"
 	"gridcase/domain/rule"
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
@@ -67,8 +68,8 @@ type Config struct {
 	Log        eventlog.Log
 	Keys       *keys.Store
 	Index      string             // file of the engine's own index; made anew from the log if it is gone
-	Rules      calendar.Rules     // calendar and deadline policy in force
-	Escalation *escalation.Policy // nil: the default
+	Rules      calendar.Rules     // calendar and deadline policy: the first that a new log publishes; in force on a log that published none
+	Escalation *escalation.Policy // the same of the escalation policy; nil: the default
 	Now        func() time.Time   // nil: time.Now
 	Origin     string             // gridcase.<city>/<deployment>/<incarnation>; used when the log is new
 	Program    string             // version, for the metadata
@@ -96,6 +97,7 @@ type Engine struct {
 	index   *index
 	units   orgs.Register
 	lists   duty.Register
+	book    policy.Register // what was published about time and attention
 	numbers numbers
 	access  access
 	gate    sync.Mutex // one block after the other
@@ -131,7 +133,7 @@ type Receipt struct {
 	Written  int  // events; 0 if the command decided nothing
 }
 
-// Open starts an engine on its log: it writes the log's first event if there is none, brings its index up to
+// Open starts an engine on its log: it writes the log's first events if there are none, brings its index up to
 // date, and follows the log until Close. It returns [ErrForeignLog] for a log that begins otherwise.
 func Open(ctx context.Context, c Config) (*Engine, error) {
 	if c.Now == nil {
@@ -194,7 +196,7 @@ func (e *Engine) begin(ctx context.Context) error {
 			return ErrForeignLog
 		}
 		e.origin = opened.Origin
-		return nil
+		return e.found(ctx)
 	}
 	end, err := e.Log.End(ctx)
 	if err != nil {
@@ -211,10 +213,60 @@ func (e *Engine) begin(ctx context.Context) error {
 		return fmt.Errorf("make the service key: %w", err)
 	}
 	e.origin = e.Origin
-	_, err = e.record(ctx, name, "log-opened", eventlog.None, rule.Actor{ID: "log", Role: orgs.System},
+	_, err = e.record(ctx, name, "log-opened", eventlog.None, founder,
 		event.LogOpened{Origin: e.Origin, Prefix: stream.Prefix, LeafVersion: 1, ServiceKey: public})
-	return err
+	if err != nil {
+		return err
+	}
+	return e.found(ctx)
 }
+
+// founder is who writes the first events of a log.
+var founder = rule.Actor{ID: "log", Role: orgs.System}
+
+// found publishes what is in force from the beginning of a new log, so that the log alone says what applied when: three
+// appends, each made up for if we died before it. A log in which anything else has happened is left as it is.
+func (e *Engine) found(ctx context.Context) error {
+	end, err := e.Log.End(ctx)
+	if err != nil {
+		return err
+	}
+	young := true
+	err = e.scan(ctx, 0, end, func(ev eventlog.Event) error {
+		m, err := event.DecodeMeta(ev.Meta)
+		if err == nil && (m.Actor != founder.ID || m.Role != founder.Role) {
+			young, err = false, errSeen
+		}
+		return err
+	})
+	if err != nil && !errors.Is(err, errSeen) {
+		return err
+	}
+	if !young {
+		return nil
+	}
+	notices, deadlines, escalations := policy.Founding(policy.InForce{Rules: e.Rules, Escalation: e.Escalation})
+	for _, first := range []struct {
+		stream stream.Name
+		events []policy.Event
+	}{{policy.Calendar, notices}, {policy.Deadlines, deadlines}, {policy.Escalation, escalations}} {
+		if len(first.events) == 0 {
+			continue
+		}
+		said := make([]event.Body, len(first.events))
+		for i, b := range first.events {
+			said[i] = b
+		}
+		_, err := e.record(ctx, first.stream, "first", eventlog.None, founder, said...)
+		if err != nil && !errors.Is(err, eventlog.ErrConflict) { // published before, by us or by another node
+			return err
+		}
+	}
+	return nil
+}
+
+// errSeen ends a scan that has seen enough.
+var errSeen = errors.New("seen enough")
 
 // Close stops following the log and closes the index. The log and the keys are the caller's.
 func (e *Engine) Close() error {
@@ -228,6 +280,26 @@ func (e *Engine) LogOrigin() string { return e.origin }
 
 // Units returns the organisation as the log has it now.
 func (e *Engine) Units() *orgs.Tree { return e.units.Tree() }
+
+// Published returns what was published about time and attention, as far as the engine has followed the log.
+func (e *Engine) Published() policy.Published { return e.book.Published() }
+
+// InForce returns what decisions are made with now: what was published last, or what the configuration says where the
+// log is older than publications.
+func (e *Engine) InForce() policy.InForce { return e.book.Published().InForce(e.configured()) }
+
+func (e *Engine) configured() policy.InForce {
+	return policy.InForce{Rules: e.Rules, Escalation: e.Escalation.OrDefault()}
+}
+
+// RulesOf returns the calendar and the policy that a recorded due instant names, at the versions it names.
+func (e *Engine) RulesOf(d calendar.Due) (calendar.Rules, error) {
+	r, known := e.book.Published().Rules(d, e.configured())
+	if !known {
+		return r, fmt.Errorf("%s: the log does not hold policy %s version %d with calendar %s", d.ID, d.Policy, d.PolicyVersion, d.Calendar)
+	}
+	return r, nil
+}
 
 // Clock returns our own time, as it is recorded: UTC, milliseconds.
 func (e *Engine) Clock() time.Time { return e.Now().UTC().Truncate(time.Millisecond) }
@@ -442,8 +514,9 @@ func (e *Engine) decide(ctx context.Context, r Request, f folded, fresh bool) (d
 		occurred = now
 	}
 	d := decision{after: f, recorded: now}
+	force := e.InForce()
 	at := rule.At{Stamp: rule.Stamp{Actor: r.Actor, Second: r.Second, Occurred: occurred, Recorded: now},
-		Units: e.Units(), Clocks: e.Rules, Escalation: e.Escalation}
+		Units: e.Units(), Clocks: force.Rules, Escalation: force.Escalation}
 	at.Gate = e.Gate(at.Units)
 	var digest string
 	for _, c := range r.Commands {
@@ -637,21 +710,26 @@ func (e *Engine) standing(ctx context.Context, r Request, f folded) (Receipt, er
 	return Receipt{}, fmt.Errorf("%s: %w", r.Stream, io.ErrUnexpectedEOF)
 }
 
-// record appends one event that no machine decides: about the house itself, or who read what.
-func (e *Engine) record(ctx context.Context, n stream.Name, key string, expect eventlog.Revision, by rule.Actor, body event.Body) (eventlog.Commit, error) {
-	data, err := event.Encode(body)
-	if err != nil {
-		return eventlog.Commit{}, err
-	}
+// record appends events that no machine decides: about the house itself, or who read what.
+func (e *Engine) record(ctx context.Context, n stream.Name, key string, expect eventlog.Revision, by rule.Actor, bodies ...event.Body) (eventlog.Commit, error) {
 	now := e.Clock()
-	m := event.Meta{Actor: by.ID, Role: by.Role, Unit: by.Unit, Key: key, Occurred: now, Recorded: now, Schema: 1, Program: e.Program}
-	rand.Read(m.Salt[:])
-	c, err := e.Log.Append(ctx, string(n), expect, eventlog.Fact{ID: uuid.UUID(stream.Event(n, key, 0)),
-		Type: body.EventType(), Data: data, Meta: event.EncodeMeta(m)})
-	if err != nil {
-		return c, fmt.Errorf("record %s: %w", body.EventType(), err)
+	facts := make([]eventlog.Fact, len(bodies))
+	for i, body := range bodies {
+		data, err := event.Encode(body)
+		if err != nil {
+			return eventlog.Commit{}, err
+		}
+		m := event.Meta{Actor: by.ID, Role: by.Role, Unit: by.Unit, Key: key, Index: i, Occurred: now, Recorded: now, Schema: 1, Program: e.Program}
+		rand.Read(m.Salt[:])
+		facts[i] = eventlog.Fact{ID: uuid.UUID(stream.Event(n, key, i)), Type: body.EventType(), Data: data, Meta: event.EncodeMeta(m)}
 	}
-	e.Observe.Appended(body.EventType())
+	c, err := e.Log.Append(ctx, string(n), expect, facts...)
+	if err != nil {
+		return c, fmt.Errorf("record %s: %w", bodies[0].EventType(), err)
+	}
+	for _, body := range bodies {
+		e.Observe.Appended(body.EventType())
+	}
 	return c, nil
 }
 

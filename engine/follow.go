@@ -13,6 +13,7 @@ import (
 	"gridcase/domain/flow"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
+	"gridcase/domain/policy"
 	"gridcase/domain/rule"
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
@@ -21,27 +22,41 @@ import (
 	"gridcase/eventlog"
 )
 
-// restore reads the organisation, the lists and the grants from the index.
+// restore reads the organisation, what was published, the lists and the grants from the index.
 func (e *Engine) restore(ctx context.Context) error {
-	rows, err := e.index.db.QueryContext(ctx, "SELECT type, data FROM orgs ORDER BY position")
+	organised, err := kept[orgs.Event](ctx, e.index, "SELECT type, data FROM orgs ORDER BY position")
 	if err != nil {
-		return fmt.Errorf("engine index: %w", err)
+		return err
+	}
+	e.units.Apply(organised...)
+	published, err := kept[policy.Event](ctx, e.index, "SELECT type, data FROM published ORDER BY position")
+	if err != nil {
+		return err
+	}
+	e.book.Apply(published...)
+	return e.restoreLists(ctx)
+}
+
+// kept reads events that the index keeps as they are.
+func kept[E event.Body](ctx context.Context, x *index, query string) ([]E, error) {
+	rows, err := x.db.QueryContext(ctx, query)
+	if err != nil {
+		return nil, fmt.Errorf("engine index: %w", err)
 	}
 	defer rows.Close()
-	var events []orgs.Event
+	var events []E
 	for rows.Next() {
 		var typ, data string
 		if err := rows.Scan(&typ, &data); err != nil {
-			return fmt.Errorf("engine index: %w", err)
+			return nil, fmt.Errorf("engine index: %w", err)
 		}
 		b, err := event.Decode(typ, []byte(data))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		events = append(events, b)
+		events = append(events, b.(E))
 	}
-	e.units.Apply(events...)
-	return errors.Join(rows.Err(), e.restoreLists(ctx))
+	return events, rows.Err()
 }
 
 // manager is who acts when the flow does. Its events are told by it in the log.
@@ -243,6 +258,12 @@ func (e *Engine) batch(ctx context.Context, folder *event.Folder, events []event
 			if err := e.list(ctx, tx, ev.Position, entry); err != nil {
 				return err
 			}
+		case stream.Calendar, stream.Policy:
+			if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO published VALUES (?,?,?)", int64(ev.Position), ev.Type, string(ev.Data)); err != nil {
+				return fmt.Errorf("engine index: %w", err)
+			}
+			e.book.Apply(entry.Body)
+			continue
 		}
 		uses = append(uses, used(entry.Stream, entry.Body)...)
 		if err := link(ctx, tx, entry); err != nil {

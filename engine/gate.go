@@ -73,11 +73,11 @@ func (e *Engine) list(ctx context.Context, tx *sql.Tx, at eventlog.Position, ent
 
 // restoreLists reads lists and grants from the index.
 func (e *Engine) restoreLists(ctx context.Context) error {
-	published, err := kept[duty.Published](ctx, e.index.db, "SELECT data FROM lists ORDER BY position")
+	published, err := keptRows[duty.Published](ctx, e.index.db, "SELECT data FROM lists ORDER BY position")
 	if err != nil {
 		return err
 	}
-	granted, err := kept[duty.Grant](ctx, e.index.db, "SELECT data FROM grants ORDER BY admission")
+	granted, err := keptRows[duty.Grant](ctx, e.index.db, "SELECT data FROM grants ORDER BY admission")
 	if err != nil {
 		return err
 	}
@@ -86,7 +86,8 @@ func (e *Engine) restoreLists(ctx context.Context) error {
 	return nil
 }
 
-func kept[T any](ctx context.Context, db *sql.DB, query string) ([]T, error) {
+// keptRows reads rows that the index keeps as JSON.
+func keptRows[T any](ctx context.Context, db *sql.DB, query string) ([]T, error) {
 	rows, err := db.QueryContext(ctx, query)
 	if err != nil {
 		return nil, fmt.Errorf("engine index: %w", err)

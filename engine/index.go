@@ -12,8 +12,8 @@ import (
 	"gridcase/eventlog"
 )
 
-// index is what the engine knows across streams: links, the events of units and grids, lists and grants, what the flow could not do,
-// and how far it has followed the log. It is a view like any other and made anew from the log if it is gone; its
+// index is what the engine knows across streams: links, the events of units and grids, what was published, lists and grants,
+// what the flow could not do, and how far it has followed the log. It is a view like any other and made anew from the log if it is gone; its
 // last transactions may be lost in a power cut (synchronous NORMAL), for the flow repeats itself without effect.
 type index struct {
 	db     *sql.DB
@@ -31,12 +31,13 @@ CREATE INDEX IF NOT EXISTS edges_back ON edges (kind, b, a);
 CREATE TABLE IF NOT EXISTS orgs (position INTEGER PRIMARY KEY, type TEXT NOT NULL, data TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS lists (position INTEGER PRIMARY KEY, data TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS grants (admission TEXT PRIMARY KEY, data TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS published (position INTEGER PRIMARY KEY, type TEXT NOT NULL, data TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS parked (position INTEGER NOT NULL, rule TEXT NOT NULL, stream TEXT NOT NULL,
 	reason TEXT NOT NULL, PRIMARY KEY (position, rule, stream)) STRICT, WITHOUT ROWID;
 PRAGMA user_version = 2;`
 
-// indexVersion is what user_version says of an index of this program: 2 knows which unit holds which order, and the duty
-// lists. An index of another version is emptied and made anew from the log; what was parked stays to be looked at.
+// indexVersion is raised with the schema. An index of an older version is emptied and made anew from the log: it passed over
+// events that it did not know what to do with. What was parked stays to be looked at.
 const indexVersion = 2
 
 func openIndex(ctx context.Context, path string) (*index, error) {
@@ -45,8 +46,8 @@ func openIndex(ctx context.Context, path string) (*index, error) {
 		return nil, fmt.Errorf("engine index: %w", err)
 	}
 	x := &index{db: db}
-	if err := x.clear(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("engine index: %w", err), db.Close())
+	if err := x.outdated(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("engine index %s: %w", path, err), db.Close())
 	}
 	if _, err := db.ExecContext(ctx, indexSchema); err != nil {
 		return nil, errors.Join(fmt.Errorf("engine index: %w", err), db.Close())
@@ -59,39 +60,20 @@ func openIndex(ctx context.Context, path string) (*index, error) {
 	return x, nil
 }
 
-// clear empties an index of another version.
-func (x *index) clear(ctx context.Context) error {
+// outdated empties an index of an older version, and refuses one of a newer program.
+func (x *index) outdated(ctx context.Context) error {
 	var version int
 	if err := x.db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil || version == 0 || version == indexVersion {
 		return err
 	}
-	tx, err := x.db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
+	if version > indexVersion {
+		return fmt.Errorf("written by a newer program (version %d, this one knows %d); it can be deleted and is made anew", version, indexVersion)
 	}
-	defer tx.Rollback()
-	rows, err := tx.QueryContext(ctx, "SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'parked'")
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	var tables []string
-	for rows.Next() {
-		var name string
-		if err := rows.Scan(&name); err != nil {
-			return err
-		}
-		tables = append(tables, name)
-	}
-	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-		return err
-	}
-	for _, name := range tables {
-		if _, err := tx.ExecContext(ctx, `DROP TABLE "`+name+`"`); err != nil {
-			return err
-		}
-	}
-	return tx.Commit()
+	_, err := x.db.ExecContext(ctx, `BEGIN IMMEDIATE;
+DROP TABLE IF EXISTS cursor; DROP TABLE IF EXISTS edges; DROP TABLE IF EXISTS orgs;
+DROP TABLE IF EXISTS published; DROP TABLE IF EXISTS lists; DROP TABLE IF EXISTS grants;
+PRAGMA user_version = 0; COMMIT;`)
+	return err
 }
 
 func (x *index) close() error { return x.db.Close() }

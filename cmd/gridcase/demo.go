@@ -56,7 +56,7 @@ func (c demoCmd) Run(ctx context.Context, s streams) (err error) {
 		defer func() { err = errors.Join(err, os.RemoveAll(c.Data)) }()
 	}
 	if _, err := os.Stat(filepath.Join(c.Data, "log.db")); errors.Is(err, os.ErrNotExist) {
-		if err := seedFolder(ctx, c.Data, s, seeding{size: city.Size(c.Size), demands: c.Demands, seed: c.Seed}); err != nil {
+		if err := seedFolder(ctx, c.Data, s, seeding{size: city.Size(c.Size), demands: c.Demands, seed: c.Seed, policy: demoPolicy()}); err != nil {
 			return fmt.Errorf("seed the demo city: %w", err)
 		}
 	}
@@ -81,6 +81,7 @@ type seeding struct {
 	dir     string     // folder of keys and index; "": a temporary one
 	say     func(demands int)
 	tell    func(*seeded) error // what came of it, before it is closed; nil: nobody asks
+	policy  *calendar.Policy    // that the log publishes first, asking for no more than the script keeps to; nil: the script's own
 }
 
 func (w seeding) drawSeed() uint64 {
@@ -114,12 +115,16 @@ func seedInMemory(ctx context.Context, w seeding) (_ *seeded, err error) {
 		m.remove = w.dir
 	}
 	c := city.New(w.size)
+	rules := c.Rules()
+	if w.policy != nil {
+		rules.Policy = w.policy
+	}
 	clock := city.NewClock(c.Eve())
 	m.log = mem.Open(mem.WithClock(clock.Now))
 	if m.keys, err = keys.Open(ctx, filepath.Join(w.dir, "keys")); err != nil {
 		return nil, err
 	}
-	m.engine, err = engine.Open(ctx, engine.Config{Log: m.log, Keys: m.keys, Index: filepath.Join(w.dir, "index.db"), Rules: c.Rules(),
+	m.engine, err = engine.Open(ctx, engine.Config{Log: m.log, Keys: m.keys, Index: filepath.Join(w.dir, "index.db"), Rules: rules,
 		Now: clock.Now, Draw: city.Draw(w.drawSeed()), Origin: "gridcase.hohhot/demo/1", Program: version()})
 	if err != nil {
 		return nil, err

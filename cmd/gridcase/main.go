@@ -30,6 +30,8 @@ type program struct {
 	Views    viewsCmd    `cmd:"" help:"Look at the views."`
 	Keys     keysCmd     `cmd:"" help:"Make, list and revoke API keys."`
 	Units    unitsCmd    `cmd:"" help:"Load, list and check units and grids."`
+	Policies policiesCmd `cmd:"" help:"List, show and publish the policies of deadlines and escalation."`
+	Calendar calendarCmd `cmd:"" help:"List and publish notices of days off and make-up workdays."`
 	Bench    benchCmd    `cmd:"" help:"Measure ratios against the limits of this machine."`
 	Version  versionCmd  `cmd:"" help:"Print the version of the program and of SQLite."`
 }

@@ -1,17 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"text/tabwriter"
-
-	"github.com/goccy/go-yaml"
 
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
@@ -70,13 +66,9 @@ type gridEntry struct {
 }
 
 func (c unitsLoadCmd) Run(ctx context.Context, io streams) error {
-	text, err := os.ReadFile(c.File)
-	if err != nil {
-		return fmt.Errorf("units: %w", err)
-	}
 	var f unitsFile
-	if err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict(), yaml.DisallowUnknownField()).Decode(&f); err != nil {
-		return fmt.Errorf("units %s: %s", c.File, yaml.FormatError(err, false, true))
+	if err := readYAML(c.File, "units", &f); err != nil {
+		return err
 	}
 	h, err := openHouse(ctx, c.Data, io, houseOptions{})
 	if err != nil {

@@ -17,6 +17,24 @@ type Notice struct {
 	Source string `json:"source"` // where it was published
 	Off    []Date `json:"off"`    // days off
 	Work   []Date `json:"work"`   // make-up workdays (调休)
+
+	Occasions []Occasion `json:"occasions,omitempty"` // what the days are for; a notice need not say
+}
+
+// Occasion is what a run of days is off, or worked, for: 国庆节. The days of both are named alike.
+type Occasion struct {
+	From Date   `json:"from"`
+	To   Date   `json:"to"` // included
+	Name string `json:"name"`
+}
+
+// Occasion returns what the notice says a day is off, or worked, for; "" if it does not say.
+func (n Notice) Occasion(d Date) string {
+	i := slices.IndexFunc(n.Occasions, func(o Occasion) bool { return o.From <= d && d <= o.To })
+	if i < 0 {
+		return ""
+	}
+	return n.Occasions[i].Name
 }
 
 // ErrNotice: a notice contradicts itself or cannot be read.
@@ -39,8 +57,8 @@ type span struct{ from, to Date }
 // the later wins, whichever year they are about. Without any notice no year is known and every date is a
 // matter of Monday to Friday.
 //
-// It returns [ErrNotice] if a notice names no day off, names a date twice, or names one that is not of its
-// year or a neighbouring one.
+// It returns [ErrNotice] if a notice names no day off, names a date twice or one that is not of its year or a
+// neighbouring one, or gives an occasion for days that it does not name.
 func New(notices ...Notice) (*Calendar, error) {
 	c := &Calendar{version: "cn-0#0"}
 	if len(notices) == 0 {
@@ -51,7 +69,7 @@ func New(notices ...Notice) (*Calendar, error) {
 		if err := n.check(); err != nil {
 			return nil, fmt.Errorf("%w: %d, publication %d: %w", ErrNotice, n.Year, i+1, err)
 		}
-		n.Off, n.Work = slices.Clone(n.Off), slices.Clone(n.Work)
+		n.Off, n.Work, n.Occasions = slices.Clone(n.Off), slices.Clone(n.Work), slices.Clone(n.Occasions)
 		c.notices = append(c.notices, n)
 		for _, d := range slices.Concat(n.Off, n.Work) {
 			if c.first == 0 || d < c.first {
@@ -93,6 +111,16 @@ func (n Notice) check() error {
 			return fmt.Errorf("%s is named twice", d)
 		}
 		named[d] = true
+	}
+	for _, o := range n.Occasions {
+		if o.To < o.From || o.Name == "" || o.To-o.From >= longestRun {
+			return fmt.Errorf("occasion %q from %s to %s: want a name and 1 to %d days", o.Name, o.From, o.To, longestRun)
+		}
+		for d := o.From; d <= o.To; d++ {
+			if !named[d] {
+				return fmt.Errorf("occasion %q: %s is neither off nor worked", o.Name, d)
+			}
+		}
 	}
 	return nil
 }
@@ -163,6 +191,23 @@ func (c *Calendar) Years() []int {
 	return slices.Compact(years)
 }
 
+// Notices returns what was published, in that order. The lists are the calendar's own and only to be read.
+func (c *Calendar) Notices() []Notice { return slices.Clone(c.notices) }
+
+// AsOf returns the calendar as it was at one of its versions, false if it never had that version.
+func (c *Calendar) AsOf(version string) (*Calendar, bool) {
+	for n := len(c.notices); n >= 0; n-- {
+		then, err := New(c.notices[:n]...)
+		if err != nil {
+			panic(err) // each notice was accepted before
+		}
+		if then.version == version {
+			return then, true
+		}
+	}
+	return nil, false
+}
+
 // With returns the calendar after one more publication. It returns [ErrNotice] as [New] does.
 func (c *Calendar) With(n Notice) (*Calendar, error) {
 	return New(append(slices.Clone(c.notices), n)...)
@@ -200,9 +245,10 @@ func China() *Calendar {
 
 // ParseNotices reads notices in the layout of cn.txt, in the order written. The lines are
 //
-//	notice 2026 https://…              opens a notice: year, source
-//	off    2026-10-01..2026-10-07      days off of that notice: a date, or first..last (at most 31 days)
-//	work   2026-10-10                  make-up workdays likewise
+//	notice 2026 https://…                  opens a notice: year, source
+//	off    2026-10-01..2026-10-07 国庆节   days off of that notice: a date, or first..last (at most 31 days), and the
+//	                                       occasion, which may be left out
+//	work   2026-10-10 国庆节               make-up workdays likewise
 //
 // and empty ones; from a word that begins with # to the end of the line is a comment.
 // It returns [ErrNotice], with the line, for anything else; whether the notices make sense is for [New] to say.
@@ -232,7 +278,7 @@ func addLine(notices *[]Notice, words []string) error {
 		}
 		*notices = append(*notices, Notice{Year: year, Source: words[2]})
 		return nil
-	case (words[0] == "off" || words[0] == "work") && len(words) == 2:
+	case (words[0] == "off" || words[0] == "work") && (len(words) == 2 || len(words) == 3):
 		if len(*notices) == 0 {
 			return fmt.Errorf("%q before the first notice", words[0])
 		}
@@ -246,12 +292,18 @@ func addLine(notices *[]Notice, words []string) error {
 		} else {
 			n.Work = append(n.Work, days...)
 		}
+		if len(words) == 3 {
+			n.Occasions = append(n.Occasions, Occasion{days[0], days[len(days)-1], words[2]})
+		}
 		return nil
 	}
 	return fmt.Errorf("%q: want notice, off or work with what belongs to it", strings.Join(words, " "))
 }
 
-// parseRun reads a date or first..last. A month at most: no holiday is longer, a mistyped year is.
+// longestRun is a month: no holiday is longer, a mistyped year is.
+const longestRun = 31
+
+// parseRun reads a date or first..last.
 func parseRun(s string) ([]Date, error) {
 	from, to, isRun := strings.Cut(s, "..")
 	first, err := ParseDate(from)
@@ -264,8 +316,8 @@ func parseRun(s string) ([]Date, error) {
 			return nil, err
 		}
 	}
-	if last < first || last-first >= 31 {
-		return nil, fmt.Errorf("%s: want 1 to 31 days", s)
+	if last < first || last-first >= longestRun {
+		return nil, fmt.Errorf("%s: want 1 to %d days", s, longestRun)
 	}
 	var days []Date
 	for d := first; d <= last; d++ {

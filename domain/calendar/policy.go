@@ -57,7 +57,8 @@ func (a Amount) String() string { return strconv.Itoa(a.N) + " " + string(a.Kind
 // MarshalText writes the text form.
 func (a Amount) MarshalText() ([]byte, error) { return []byte(a.String()), nil }
 
-// UnmarshalText reads the text form. It refuses what [Amount.check] would.
+// UnmarshalText reads the text form. It refuses what no policy could hold: another kind, more than [MaxAmount]. Where
+// none is meant, as for a wait that nobody asks for, the number is 0.
 func (a *Amount) UnmarshalText(b []byte) error {
 	n, kind, _ := strings.Cut(string(b), " ")
 	number, err := strconv.Atoi(n)
@@ -65,21 +66,21 @@ func (a *Amount) UnmarshalText(b []byte) error {
 		return fmt.Errorf("amount %q: want a number and a kind such as %q", b, Amount{3, WorkingDays})
 	}
 	got := Amount{number, Kind(kind)}
-	if err := got.check(); err != nil {
+	if err := got.check(0); err != nil {
 		return err
 	}
 	*a = got
 	return nil
 }
 
-func (a Amount) check() error {
+func (a Amount) check(least int) error {
 	switch a.Kind {
 	case NaturalMinutes, NaturalHours, ServiceHours, NaturalDays, WorkingDays:
 	default:
 		return fmt.Errorf("amount %q: no such kind of time", a)
 	}
-	if a.N < 1 || a.N > MaxAmount {
-		return fmt.Errorf("amount %q: want 1 to %d", a, MaxAmount)
+	if a.N < least || a.N > MaxAmount {
+		return fmt.Errorf("amount %q: want %d to %d", a, least, MaxAmount)
 	}
 	return nil
 }
@@ -201,6 +202,9 @@ const (
 	Rerate           Window = "rerate"            // closed → a changed grade
 )
 
+// Windows returns every window, in the order in which they are written down.
+func Windows() []Window { return slices.Clone(windows) }
+
 var windows = []Window{LateEntry, OfflineWindow, LateWindow, Appeal, AppealDecision, CallbackAttempts, Reopen, Rerate}
 
 // Cap bounds how far ahead a person may set a date, or how much may be added, in natural days.
@@ -213,6 +217,9 @@ const (
 	TargetDateCap    Cap = "target_date"       // target date of an order item of a topic
 	RungExtensionCap Cap = "rung_extension"    // what mediation may be extended by
 )
+
+// Caps returns every cap, in the order in which they are written down.
+func Caps() []Cap { return slices.Clone(caps) }
 
 var caps = []Cap{SuspensionCap, TopicReviewCap, TargetDateCap, RungExtensionCap}
 
@@ -388,14 +395,14 @@ func (p *Policy) Amount(c Clock, kind, urgency string) (Amount, error) {
 		if try == Handle && p.HandleTable == ByKind {
 			rows = p.HandleByKind
 		}
-		if a, fits := mostSpecific(rows, try, kind, urgency); fits {
-			return a, nil
+		if r, fits := mostSpecific(rows, try, kind, urgency); fits {
+			return r.Amount, nil
 		}
 	}
 	return Amount{}, fmt.Errorf("%w: clock %q, kind %q, urgency %q, policy %s version %d", ErrNoAmount, c, kind, urgency, p.Name, p.Version)
 }
 
-func mostSpecific(rows []Row, c Clock, kind, urgency string) (a Amount, fits bool) {
+func mostSpecific(rows []Row, c Clock, kind, urgency string) (row Row, fits bool) {
 	best := -1
 	for i := range rows {
 		r := &rows[i]
@@ -410,10 +417,30 @@ func mostSpecific(rows []Row, c Clock, kind, urgency string) (a Amount, fits boo
 			rank++
 		}
 		if rank > best {
-			best, a = rank, r.Amount
+			best, row = rank, *r
 		}
 	}
-	return a, best >= 0
+	return row, best >= 0
+}
+
+// Row returns the row that gave a recorded due instant its amount, for a demand of that kind and urgency. It is false
+// for a named date, which no row gives, and where what the row says is not what was recorded: the kind or urgency was
+// another one then.
+func (p *Policy) Row(d Due, kind, urgency string) (Row, bool) {
+	tries := []Clock{d.Clock, d.Clock.like()}
+	if d.Clock == Promise { // after a callback sent it back it has what rework has (D16)
+		tries = append(tries, Rework)
+	}
+	for _, c := range tries {
+		rows := p.Rows
+		if c == Handle && p.HandleTable == ByKind {
+			rows = p.HandleByKind
+		}
+		if r, fits := mostSpecific(rows, c, kind, urgency); fits && r.Amount == (Amount{d.Amount, d.Kind}) {
+			return r, true
+		}
+	}
+	return Row{}, false
 }
 
 // Offline returns the offline window as a duration (I18).
@@ -499,7 +526,11 @@ func checkRows(list string, rows []Row, fault func(string, ...any)) {
 		if seen[k] == 0 {
 			seen[k] = i + 1
 		}
-		if err := r.Amount.check(); err != nil {
+		least := 1
+		if r.Clock == MeetingWait { // a policy may ask for no wait
+			least = 0
+		}
+		if err := r.Amount.check(least); err != nil {
 			fault("%s %d: clock %q: %w", list, i+1, r.Clock, err)
 		}
 	}
@@ -529,7 +560,7 @@ func (p *Policy) checkWindows(fault func(string, ...any)) {
 		a, given := p.Windows[w]
 		if !given {
 			fault("window %q is missing", w)
-		} else if err := a.check(); err != nil {
+		} else if err := a.check(1); err != nil {
 			fault("window %q: %w", w, err)
 		} else if w == OfflineWindow && a.Kind != NaturalMinutes && a.Kind != NaturalHours {
 			fault("window %q: %q: want natural minutes or hours", w, a)

@@ -161,7 +161,7 @@ func (p *Policy) Validate() error {
 			fault("steps: %q is no urgency", s.Urgency)
 		}
 		var read calendar.Amount
-		if text, err := s.Amount.MarshalText(); err != nil || read.UnmarshalText(text) != nil {
+		if text, err := s.Amount.MarshalText(); err != nil || read.UnmarshalText(text) != nil || read.N < 1 {
 			fault("steps: urgency %s: %s is no amount", s.Urgency, s.Amount)
 		}
 	}

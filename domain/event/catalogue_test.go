@@ -231,6 +231,7 @@ var (
 		reflect.TypeFor[duty.Role]():          duty.Assist,
 		reflect.TypeFor[duty.Unlisted]():      duty.BlockUnlisted,
 		reflect.TypeFor[duty.NegativeGrant](): duty.GrantAssists,
+		reflect.TypeFor[calendar.Amount]():    calendar.Amount{N: 3, Kind: calendar.WorkingDays},
 	}
 )
 
@@ -484,7 +485,18 @@ var plain = reasons(map[string][]string{
 		"unit-absent/1.id", "whistle-warning-raised/1.id",
 		"role-revoked/1.reason", "verify-salt-committed/1.month", "verify-salt-revealed/1.month",
 	},
+	"a word of a policy or notice that holds for the whole city: short, checked by the rules, and no number of a person": {
+		"calendar-published/1.occasions[].name", "deadline-policy-published/1.policy.handle_by_kind[].kind",
+		"deadline-policy-published/1.policy.handle_by_kind[].urgency", "deadline-policy-published/1.policy.rows[].kind",
+		"deadline-policy-published/1.policy.rows[].urgency", "escalation-policy-published/1.policy.districts[].levels[].en",
+		"escalation-policy-published/1.policy.districts[].levels[].zh", "escalation-policy-published/1.policy.levels[].en",
+		"escalation-policy-published/1.policy.levels[].zh", "escalation-policy-published/1.policy.steps[].urgency",
+	},
+	"the address of a public notice: no space, and no number of a person, checked by the rules": {
+		"calendar-published/1.source",
+	},
 	"a number or code that the program gives out": {
+		"calendar-published/1.version", "deadline-policy-published/1.policy.name", "escalation-policy-published/1.policy.name",
 		"demand-raised/1.number", "order-dispatched/1.number", "personal-data-read/1.request",
 		"topic-proposed/1.number",
 	},

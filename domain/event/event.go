@@ -21,6 +21,7 @@ import (
 	"gridcase/domain/duty"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
+	"gridcase/domain/policy"
 	"gridcase/domain/topic"
 	"gridcase/domain/whistle"
 )
@@ -245,6 +246,10 @@ var catalogue = func() map[string]func([]byte) (Body, error) {
 	entry[orgs.GridWorkerAppointed](m)
 	entry[orgs.GridWorkerRelieved](m)
 	entry[orgs.ActingWorkerAppointed](m)
+
+	entry[policy.CalendarPublished](m)
+	entry[policy.DeadlinesPublished](m)
+	entry[policy.EscalationPublished](m)
 
 	entry[LogOpened](m)
 	entry[RoleGranted](m)

@@ -38,35 +38,38 @@ const reference = "../../docs/events.md"
 
 // homes names where the events live that no machine decides.
 var homes = map[string]string{
-	"problem-order-flagged/1":   "gridcase.order-‹uuid›",     // rides with the return or rework that makes it one
-	"demand-escalated/1":        "gridcase.demand-‹uuid›",    // rides with the expiry, urging or callback that lifts it
-	"topic-escalated/1":         "gridcase.topic-‹uuid›",     // rides with an expiry
-	"dispute-escalated/1":       "gridcase.dispute-‹uuid›",   // rides with an expiry
-	"admission-escalated/1":     "gridcase.admission-‹uuid›", // rides with the expiry that makes it rise
-	"duty-list-published/1":     "gridcase.duties-‹publishing unit code›",
-	"dispatch-blocked/1":        "gridcase.gate-‹community or street code›",
-	"unit-opened/1":             "gridcase.unit-‹unit code›",
-	"unit-renamed/1":            "gridcase.unit-‹unit code›",
-	"unit-members-set/1":        "gridcase.unit-‹unit code›",
-	"unit-closed/1":             "gridcase.unit-‹unit code›",
-	"community-split/1":         "gridcase.unit-‹unit code›",
-	"community-merged/1":        "gridcase.unit-‹unit code›",
-	"blocks-surveyed/1":         "gridcase.grids-‹community code›",
-	"households-assigned/1":     "gridcase.grids-‹community code›",
-	"grid-split/1":              "gridcase.grids-‹community code›",
-	"grid-merged/1":             "gridcase.grids-‹community code›",
-	"grid-drawn/1":              "gridcase.grids-‹community code›",
-	"grid-retired/1":            "gridcase.grids-‹community code›",
-	"grid-worker-appointed/1":   "gridcase.grids-‹community code›",
-	"grid-worker-relieved/1":    "gridcase.grids-‹community code›",
-	"acting-worker-appointed/1": "gridcase.grids-‹community code›",
-	"log-opened/1":              "gridcase.integrity",
-	"role-granted/1":            "gridcase.actor-‹actor id›",
-	"role-revoked/1":            "gridcase.actor-‹actor id›",
-	"numbers-reserved/1":        "gridcase.numbers-‹county›-‹day›-‹run›",
-	"personal-data-read/1":      "gridcase.access-‹day›-‹node›",
-	"verify-salt-committed/1":   "gridcase.policy-verify",
-	"verify-salt-revealed/1":    "gridcase.policy-verify",
+	"problem-order-flagged/1":       "gridcase.order-‹uuid›",     // rides with the return or rework that makes it one
+	"demand-escalated/1":            "gridcase.demand-‹uuid›",    // rides with the expiry, urging or callback that lifts it
+	"topic-escalated/1":             "gridcase.topic-‹uuid›",     // rides with an expiry
+	"dispute-escalated/1":           "gridcase.dispute-‹uuid›",   // rides with an expiry
+	"admission-escalated/1":         "gridcase.admission-‹uuid›", // rides with the expiry that makes it rise
+	"duty-list-published/1":         "gridcase.duties-‹publishing unit code›",
+	"dispatch-blocked/1":            "gridcase.gate-‹community or street code›",
+	"unit-opened/1":                 "gridcase.unit-‹unit code›",
+	"unit-renamed/1":                "gridcase.unit-‹unit code›",
+	"unit-members-set/1":            "gridcase.unit-‹unit code›",
+	"unit-closed/1":                 "gridcase.unit-‹unit code›",
+	"community-split/1":             "gridcase.unit-‹unit code›",
+	"community-merged/1":            "gridcase.unit-‹unit code›",
+	"blocks-surveyed/1":             "gridcase.grids-‹community code›",
+	"households-assigned/1":         "gridcase.grids-‹community code›",
+	"grid-split/1":                  "gridcase.grids-‹community code›",
+	"grid-merged/1":                 "gridcase.grids-‹community code›",
+	"grid-drawn/1":                  "gridcase.grids-‹community code›",
+	"grid-retired/1":                "gridcase.grids-‹community code›",
+	"grid-worker-appointed/1":       "gridcase.grids-‹community code›",
+	"grid-worker-relieved/1":        "gridcase.grids-‹community code›",
+	"acting-worker-appointed/1":     "gridcase.grids-‹community code›",
+	"log-opened/1":                  "gridcase.integrity",
+	"role-granted/1":                "gridcase.actor-‹actor id›",
+	"role-revoked/1":                "gridcase.actor-‹actor id›",
+	"numbers-reserved/1":            "gridcase.numbers-‹county›-‹day›-‹run›",
+	"personal-data-read/1":          "gridcase.access-‹day›-‹node›",
+	"verify-salt-committed/1":       "gridcase.policy-verify",
+	"verify-salt-revealed/1":        "gridcase.policy-verify",
+	"calendar-published/1":          "gridcase.calendar-cn",
+	"deadline-policy-published/1":   "gridcase.policy-deadline",
+	"escalation-policy-published/1": "gridcase.policy-escalation",
 }
 
 func TestTheEventReferenceIsCurrent(t *testing.T) {
@@ -261,7 +264,7 @@ func (w *referenceWriter) document() []byte {
 
 // inOrder returns the packages as a case meets them, and the house last.
 func inOrder(m map[string][]string) []string {
-	story := []string{"demand", "topic", "order", "dispute", "whistle", "admission", "duty", "orgs"}
+	story := []string{"demand", "topic", "order", "dispute", "whistle", "admission", "duty", "orgs", "policy"}
 	place := func(p string) int {
 		if i := slices.Index(story, path.Base(p)); i >= 0 {
 			return i

@@ -8,6 +8,7 @@ import (
 	"gridcase/domain/duty"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
+	"gridcase/domain/policy"
 	"gridcase/domain/rule"
 	"gridcase/domain/stream"
 	"gridcase/domain/topic"
@@ -15,8 +16,8 @@ import (
 )
 
 // State is what the events of one stream add up to: a [demand.State], [topic.State], [order.State],
-// [dispute.State], [whistle.State], [admission.State], [duty.State], [orgs.UnitState] or [orgs.GridsState]; nil for streams
-// that are not folded, and before the first event.
+// [dispute.State], [whistle.State], [admission.State], [duty.State], [orgs.UnitState], [orgs.GridsState] or
+// [policy.Published]; nil for streams that are not folded, and before the first event.
 type State any
 
 // Alarms lists what the clock does next on a stream in this state, nothing for states without clocks.
@@ -75,6 +76,9 @@ func Fold(n stream.Name, s State, b Body, st rule.Stamp) State {
 	case stream.Grids:
 		g, _ := s.(orgs.GridsState)
 		return orgs.FoldGrids(g, b, calendar.DateOf(st.Occurred))
+	case stream.Calendar, stream.Policy:
+		p, _ := s.(policy.Published)
+		return policy.Evolve(p, b)
 	}
 	return nil
 }

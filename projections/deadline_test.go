@@ -1,0 +1,185 @@
+package projections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"gridcase/domain/calendar"
+	"gridcase/domain/demand"
+	"gridcase/domain/dispute"
+	"gridcase/domain/event"
+	"gridcase/domain/order"
+	"gridcase/domain/orgs"
+	"gridcase/domain/stream"
+	"gridcase/domain/topic"
+	"gridcase/eventlog/mem"
+)
+
+// runningClocks is every running clock of a history that somebody sees, from the states, without a table.
+func runningClocks(h *history, s sees, who Viewer) map[string]calendar.Due {
+	all := map[string]calendar.Due{}
+	for name, state := range h.states {
+		seen := false
+		switch st := state.(type) {
+		case demand.State:
+			seen = s.demand(who, st)
+		case topic.State:
+			seen = s.topic(who, st)
+		case order.State:
+			seen = s.order(who, st)
+		case dispute.State:
+			seen = who.All || s.reaches(who, st.Unit)
+		}
+		running, _ := event.Clocks(state)
+		for _, d := range running {
+			if seen {
+				all[name.ID().String()+" "+d.ID] = d
+			}
+		}
+	}
+	return all
+}
+
+// TestLawDeadlinesAreTheRunningClocksOfWhatIsVisible: deadlines(v) = running clocks of {x | visible(v, x)}, earliest first.
+func TestLawDeadlinesAreTheRunningClocksOfWhatIsVisible(t *testing.T) {
+	cells := 0
+	for seed := range uint64(3) {
+		log, h := sample(t, 70+seed, 500)
+		quarrel := stream.Of(stream.Dispute, stream.Derive("quarrel"))
+		h.add(quarrel, dispute.Opened{Demand: h.demands[0], Unit: "150105003001", Rung: 2, RungDue: h.due(calendar.Rung)})
+		r := open(t, t.TempDir(), log)
+		wait(t, r, h.end)
+		ctx, v, rule := t.Context(), r.Views(), sees{h, r.Units()}
+		for _, who := range viewers(r.Units()) {
+			want := runningClocks(h, rule, who)
+			rows := whole(t, func(p Page) ([]DeadlineRow, string, error) { return v.Deadlines(ctx, who, DeadlineFilter{Page: p}) }, Page{Limit: 13})
+			got := map[string]calendar.Due{}
+			for i, row := range rows {
+				key := row.ID.String() + " " + row.DueID
+				if _, twice := got[key]; twice {
+					t.Fatalf("%+v: %s is listed twice", who, key)
+				}
+				got[key] = want[key]
+				if d := want[key]; !d.Due.Equal(row.Due) || d.Clock != row.Clock || d.Provisional != row.Provisional || !d.StartedAt.Equal(row.StartedAt) {
+					t.Fatalf("%+v: got %+v, want %+v", who, row, d)
+				}
+				if i > 0 && row.Due.Before(rows[i-1].Due) {
+					t.Fatalf("%+v: %s is listed behind %s", who, row.Due, rows[i-1].Due)
+				}
+			}
+			if len(got) != len(want) {
+				t.Fatalf("seed %d, %+v: %d clocks are listed, %d run", seed, who, len(got), len(want))
+			}
+			cells += len(want)
+		}
+	}
+	if cells < 3000 {
+		t.Errorf("only %d cells", cells)
+	}
+	t.Logf("%d cells", cells)
+}
+
+func TestDeadlinesAreNarrowed(t *testing.T) {
+	log, h := sample(t, 91, 600)
+	r := open(t, t.TempDir(), log)
+	wait(t, r, h.end)
+	all := Viewer{All: true, Confidential: true}
+	list := func(f DeadlineFilter) []DeadlineRow {
+		return whole(t, func(p Page) ([]DeadlineRow, string, error) {
+			f.Page = p
+			return r.Views().Deadlines(t.Context(), all, f)
+		}, Page{Limit: 50})
+	}
+	every := list(DeadlineFilter{})
+	middle, no := every[len(every)/2].Due, false
+	for name, tc := range map[string]struct {
+		f    DeadlineFilter
+		keep func(DeadlineRow) bool
+	}{
+		"clock":           {DeadlineFilter{Clock: calendar.Handle}, func(d DeadlineRow) bool { return d.Clock == calendar.Handle }},
+		"kind":            {DeadlineFilter{Kind: stream.Demand}, func(d DeadlineRow) bool { return d.Kind == stream.Demand }},
+		"before":          {DeadlineFilter{Before: middle}, func(d DeadlineRow) bool { return d.Due.Before(middle) }},
+		"lead":            {DeadlineFilter{Lead: "150105-d01"}, func(d DeadlineRow) bool { return d.Lead == "150105-d01" }},
+		"community":       {DeadlineFilter{Unit: "150105003001"}, func(d DeadlineRow) bool { return strings.Contains(d.Path, "/150105003001/") }},
+		"street":          {DeadlineFilter{Unit: "150105004"}, func(d DeadlineRow) bool { return strings.Contains(d.Path, "/150105004/") }},
+		"district":        {DeadlineFilter{Unit: "150102"}, func(d DeadlineRow) bool { return strings.Contains(d.Path, "/150102/") }},
+		"nowhere":         {DeadlineFilter{Unit: "nowhere"}, func(DeadlineRow) bool { return false }},
+		"not provisional": {DeadlineFilter{Provisional: &no}, func(d DeadlineRow) bool { return !d.Provisional }},
+	} {
+		want := slices.DeleteFunc(slices.Clone(every), func(d DeadlineRow) bool { return !tc.keep(d) })
+		if len(want) == 0 && name != "nowhere" {
+			t.Errorf("%s: nothing to find: the test shows nothing", name)
+		}
+		if got := list(tc.f); !slices.Equal(got, want) {
+			t.Errorf("%s: got %d rows, want %d of %d", name, len(got), len(want), len(every))
+		}
+	}
+	_, next, err := r.Views().Deadlines(t.Context(), all, DeadlineFilter{Page: Page{Limit: 2}})
+	if err != nil || next == "" {
+		t.Fatal(next, err)
+	}
+	if _, _, err := r.Views().Deadlines(t.Context(), all, DeadlineFilter{Clock: calendar.Sign, Page: Page{Limit: 2, After: next}}); !errors.Is(err, ErrCursor) {
+		t.Errorf("a cursor of another filter: got %v, want ErrCursor", err)
+	}
+	if _, _, err := r.Views().Deadlines(t.Context(), all, DeadlineFilter{}); !errors.Is(err, ErrLimit) {
+		t.Errorf("a page without rows: got %v, want ErrLimit", err)
+	}
+}
+
+// A confirmed due keeps its id and is no longer provisional: the row must say so.
+func TestASettledDueIsNoLongerListedAsProvisional(t *testing.T) {
+	log := mem.Open()
+	h := newHistory(t, log, 1)
+	h.organise()
+	o := stream.Of(stream.Order, stream.Derive("o"))
+	due := h.due(calendar.Handle)
+	due.Provisional = true
+	h.add(o, order.Dispatched{Kind: "issue", Urgency: "C", Lead: "150105-d01", By: "150105", Place: "150105003001", Sign: h.due(calendar.Sign), Contact: h.due(calendar.Contact), Handle: due})
+	r := open(t, t.TempDir(), log)
+	yes := true
+	listed := func() []DeadlineRow {
+		wait(t, r, h.end)
+		rows, _, err := r.Views().Deadlines(t.Context(), Viewer{Seat: "/150100/150105/"}, DeadlineFilter{Provisional: &yes, Page: Page{Limit: 9}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rows
+	}
+	if rows := listed(); len(rows) != 1 || rows[0].DueID != due.ID || rows[0].Lead != orgs.UnitCode("150105-d01") {
+		t.Fatalf("got %+v, want the one provisional due", rows)
+	}
+	due.Provisional, due.Calendar = false, "cn-2027#1"
+	h.add(o, order.DeadlineRecomputed{Replaces: due.ID, Clock: due})
+	if rows := listed(); len(rows) != 0 {
+		t.Errorf("settled: got %+v, want none", rows)
+	}
+}
+
+// The figure for a seat that sees little in a city that owes much.
+func BenchmarkDeadlines(b *testing.B) {
+	log := mem.Open()
+	h := newHistory(b, log, 1)
+	h.organise()
+	for n := range 20_000 {
+		place := h.places[n%6]
+		h.add(stream.Of(stream.Order, stream.Derive("bench", fmt.Sprint(n))), order.Dispatched{Kind: "issue", Urgency: "C", Lead: "150105-d01", By: "150105", Place: place,
+			Sign: h.due(calendar.Sign), Contact: h.due(calendar.Contact), Handle: h.due(calendar.Handle)})
+	}
+	r := open(b, b.TempDir(), log)
+	wait(b, r, h.end)
+	for _, seat := range []string{"/150100/150105/150105003/150105003001/", "/150100/150105/150105003/", "/150100/150105/", "/150100/"} {
+		b.Run(seat, func(b *testing.B) {
+			for b.Loop() {
+				rows, _, err := r.Views().Deadlines(context.Background(), Viewer{Seat: seat, Actor: "r1"}, DeadlineFilter{Before: h.now.Add(24 * time.Hour), Page: Page{Limit: 50}})
+				if err != nil || len(rows) == 0 {
+					b.Fatal(len(rows), err)
+				}
+			}
+		})
+	}
+}
