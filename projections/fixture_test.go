@@ -259,6 +259,8 @@ func (h *history) moveDemand(id stream.ID) {
 			h.join(id, pick(r, h.orders))
 		case r.IntN(5) == 0:
 			h.add(name, demand.Supported{Supporters: 1})
+		case r.IntN(6) == 0:
+			h.add(name, demand.Reclassified{Kind: pick(r, demand.Kinds())})
 		default:
 			h.dispatch(id)
 		}
@@ -314,10 +316,25 @@ func (h *history) moveOrder(id stream.ID) {
 	h.add(name, pick(r, []event.Body{
 		order.Signed{At: h.now}, order.Contacted{Means: "phone", At: h.now},
 		order.Redispatched{Leg: len(s.Legs) + 1, Lead: pick(r, h.bodies), CoUnits: []orgs.UnitCode{pick(r, h.bodies)}, By: "150105", Sign: h.due(calendar.Sign), Contact: h.due(calendar.Contact), Handle: h.due(calendar.Handle)},
-		order.Reassigned{Lead: pick(r, h.bodies)},
+		order.Reassigned{Lead: pick(r, h.bodies), Worker: pick(r, []string{"", "w1", "w/2"})},
+		order.Reported{Outcome: "resolved", Summary: "已处理", Attempt: 1, DoneAt: h.now.Add(-time.Duration(r.IntN(5000)) * time.Second), Verify: h.due(calendar.Verify)},
+		order.VerificationPassed{Method: "photo"}, order.ReworkOrdered{Round: s.Round + 1, Cause: "callback", Rework: h.due(calendar.Rework)},
+		h.escalated(s), order.SupervisionAnswered{Number: max(1, len(s.Supervisions)), Answer: "情况说明"},
 		order.SupervisionIssued{Number: len(s.Supervisions) + 1, Reason: "督办", Deadline: h.due(calendar.Supervision)},
 		order.ProblemFlagged{Cause: "rework"}, order.Closed{Cause: "answered"}, order.Cancelled{Cause: "error"},
 	}))
+}
+
+// escalated lifts an order one level higher than it is.
+func (h *history) escalated(s order.State) order.Escalated {
+	units := new(orgs.Tree)
+	for _, st := range h.states {
+		if u, ok := st.(orgs.UnitState); ok {
+			units = units.With(u.Opened)
+		}
+	}
+	level := min(5, max(s.Attention.Level, units.Level(s.Place))+1)
+	return order.Escalated{From: level - 1, To: level, Unit: "150105", Rule: pick(h.random, []string{"E1", "E3", "E4", "E5"}), Due: h.now.Truncate(time.Second), Count: 3, LateBy: 7}
 }
 
 // reorganise opens, renames or closes something, so that the tree is another one before and after.
