@@ -148,8 +148,9 @@ type DemandFilter struct {
 	Kind    demand.Kind    `json:"kind"`
 	Channel demand.Channel `json:"channel"`
 	Urgency demand.Urgency `json:"urgency"`
-	Matter  string         `json:"matter"` // code, or the beginning of codes
-	Topic   stream.ID      `json:"topic"`  // that governs them now
+	Matter  string         `json:"matter"`  // code, or the beginning of codes
+	Exactly bool           `json:"exactly"` // this matter and none below it, "" too
+	Topic   stream.ID      `json:"topic"`   // that governs them now
 	Due     Span           `json:"due"`
 	Raised  Span           `json:"raised"`
 	IDs     []stream.ID    `json:"ids"` // only these, at most 1,000: what a search found, or one reporter's; nil = any
@@ -161,6 +162,9 @@ func (f DemandFilter) filter() (filter, error) {
 	q.equal("kind", string(f.Kind))
 	q.equal("channel", string(f.Channel))
 	q.equal("urgency", string(f.Urgency))
+	if f.Exactly {
+		q.where("d.matter = ?", f.Matter)
+	}
 	q.prefix("matter", f.Matter)
 	if !f.Topic.IsZero() {
 		q.where("d.topic = ?", bytesOf(f.Topic))

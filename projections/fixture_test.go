@@ -19,6 +19,7 @@ import (
 
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
+	"gridcase/domain/dispute"
 	"gridcase/domain/event"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
@@ -39,13 +40,14 @@ type history struct {
 	heads  map[stream.Name]int64
 	end    eventlog.Position
 
-	places  []orgs.UnitCode // communities, and a street
-	grids   []orgs.GridCode
-	bodies  []orgs.UnitCode // that lead orders
-	demands []stream.ID
-	topics  []stream.ID
-	orders  []stream.ID
-	n       int
+	places   []orgs.UnitCode // communities, and a street
+	grids    []orgs.GridCode
+	bodies   []orgs.UnitCode // that lead orders
+	demands  []stream.ID
+	topics   []stream.ID
+	orders   []stream.ID
+	quarrels []stream.ID
+	n        int
 }
 
 func newHistory(t testing.TB, log eventlog.Log, seed uint64) *history {
@@ -215,6 +217,10 @@ func (h *history) step() {
 		h.moveOrder(pick(r, h.orders))
 	case k == 10:
 		h.reorganise()
+	case k == 12 && (len(h.quarrels) < 10 || r.IntN(3) == 0):
+		h.quarrel()
+	case k == 12 || k == 13:
+		h.moveQuarrel()
 	case k == 11:
 		h.addBytes(pick(r, []stream.Name{"gridcase.access-x", stream.Of(stream.Demand, pick(r, h.demands))}), "from-the-future/1", []byte(`{"a":1}`))
 	default:
@@ -335,6 +341,40 @@ func (h *history) escalated(s order.State) order.Escalated {
 	}
 	level := min(5, max(s.Attention.Level, units.Level(s.Place))+1)
 	return order.Escalated{From: level - 1, To: level, Unit: "150105", Rule: pick(h.random, []string{"E1", "E3", "E4", "E5"}), Due: h.now.Truncate(time.Second), Count: 3, LateBy: 7}
+}
+
+// quarrel opens a dispute, at times with a party that has an account.
+func (h *history) quarrel() {
+	d := h.demand(pick(h.random, h.demands))
+	id := stream.For(stream.Dispute, "clerk-1", fmt.Sprint("q", h.n))
+	o := dispute.Opened{Demand: d.ID, Rung: dispute.Rung(1 + h.random.IntN(2)), Unit: pick(h.random, h.places), RungDue: h.due(calendar.Rung)}
+	if h.random.IntN(2) == 0 {
+		o.Parties = []dispute.Party{{Actor: pick(h.random, []string{"r1", "r2"})}}
+	}
+	h.add(stream.Of(stream.Dispute, id), o)
+	h.quarrels = append(h.quarrels, id)
+}
+
+func (h *history) moveQuarrel() {
+	if len(h.quarrels) == 0 {
+		return
+	}
+	name := stream.Of(stream.Dispute, pick(h.random, h.quarrels))
+	s := h.states[name].(dispute.State)
+	switch s.Phase {
+	case dispute.PhaseOpened:
+		h.add(name, pick(h.random, []event.Body{dispute.MediationAccepted{Unit: "150105003001"}, dispute.MediationAccepted{Unit: "150105003001"},
+			dispute.MediationDeclined{Reason: dispute.Refused, ReferDue: h.due(calendar.Refer)}}))
+	case dispute.PhaseMediating:
+		h.add(name, pick(h.random, []event.Body{dispute.MediationSucceeded{Agreement: "aa", FulfilOn: calendar.DateOf(h.now) + 3, FulfilDue: h.due(calendar.Fulfil)},
+			dispute.MediationSucceeded{Agreement: "aa", FulfilOn: calendar.DateOf(h.now) + 3, FulfilDue: h.due(calendar.Fulfil)},
+			dispute.MediationFailed{ReferDue: h.due(calendar.Refer)}, dispute.Withdrawn{}}))
+	case dispute.PhaseFailed:
+		h.add(name, pick(h.random, []event.Body{dispute.ReferredUp{Rung: min(4, s.Rung+1), RungDue: h.due(calendar.Rung)},
+			dispute.ReferredUp{Rung: min(4, s.Rung+1), RungDue: h.due(calendar.Rung)}, dispute.ReferredOut{Target: dispute.Court, Receipt: "x"}}))
+	case dispute.PhaseAgreed:
+		h.add(name, pick(h.random, []event.Body{dispute.AgreementFulfilled{}, dispute.AgreementBreached{ReferDue: h.due(calendar.Refer)}}))
+	}
 }
 
 // reorganise opens, renames or closes something, so that the tree is another one before and after.

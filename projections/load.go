@@ -475,18 +475,13 @@ func (c *counting) late(ctx context.Context, s snapshot, rows []LoadRow) error {
 		} else if len(c.Kinds) > 0 {
 			conditions = append(conditions, condition{"d.kind IN (" + marks(len(c.Kinds)) + ")", anys(c.Kinds)})
 		}
-		var texts []string
-		var args []any
-		for _, x := range conditions {
-			texts = append(texts, x.text)
-			args = append(args, x.args...)
-		}
+		where, args := joined(conditions)
 		key, grouped := "''", ""
 		if g.by != "" {
 			key, grouped = "d."+g.by, " GROUP BY d."+g.by
 		}
-		text := fmt.Sprintf("SELECT %s, count(*), ifnull(sum(%s), 0) FROM %s AS d INDEXED BY %s WHERE %s%s", key, errand, g.l.table,
-			g.l.index(g.level, "due"), strings.Join(texts, " AND "), grouped)
+		text := fmt.Sprintf("SELECT %s, count(*), ifnull(sum(%s), 0) FROM %s AS d INDEXED BY %s%s%s", key, errand, g.l.table,
+			g.l.index(g.level, "due"), where, grouped)
 		err := s.query(ctx, text, args, func(rs *sql.Rows) error {
 			var key string
 			var all, errands int
