@@ -30,17 +30,18 @@ func busy(h *house) {
 		if at == other {
 			k, in = h.key(orgs.Clerk, sibling), sibling
 		}
-		if i%7 == 6 && kind != "dispute" {
+		if i%7 == 6 && (kind == "errand" || kind == "consult") {
 			h.do(k, path, "answer-on-the-spot", `{"kind":"`+kind+`","outcome":"resolved","answer":"已答复","summary":"当场答复","matter":"010101"}`)
 			continue
 		}
 		h.do(k, path, "accept", `{"kind":"`+kind+`","matter":"010101","urgency":"`+[]string{"B", "C", "D"}[i%3]+`","unit":"`+string(in)+`","grid":"`+at+`","summary":"居民反映"}`)
 		if kind == "dispute" {
-			r := h.do(dispatcher, path, "fast-track", `{"reason":"errand_catalogue","route":{"dispute":1}}`)
-			_ = r
+			r := h.do(dispatcher, path, "fast-track", `{"reason":"private_dispute","route":{"dispute":2}}`)
+			quarrel(h, "/disputes/"+r.text("dispute"), random)
 			continue
 		}
-		r := h.do(dispatcher, path, "fast-track", `{"reason":"urgent","route":{"order":{"lead":"150105-d01"}}}`)
+		reason := map[string]string{"errand": "errand", "consult": "consult", "report": "confidential_report", "issue": "statutory_duty\",\"citation\":\"第八条"}[kind]
+		r := h.do(dispatcher, path, "fast-track", `{"reason":"`+reason+`","route":{"order":{"lead":"150105-d01"}}}`)
 		orders, _ := r.json["orders"].([]any)
 		if len(orders) == 0 {
 			h.t.Fatalf("no order: %s", r.raw)
@@ -52,7 +53,7 @@ func busy(h *house) {
 			case step == 0:
 				h.do(handler, o, "sign", "")
 			case step == 1:
-				h.do(handler, o, "record-contact", `{"means":"phone"}`)
+				h.do(handler, o, "record-contact", `{"means":"phone","demands":["`+strings.TrimPrefix(path, "/demands/")+`"]}`)
 			case step == 2:
 				h.do(h.key(orgs.Supervisor, district), o, "issue-supervision", `{"reason":"群众催问"}`)
 			case step == 3:
@@ -63,6 +64,29 @@ func busy(h *house) {
 		}
 	}
 	h.settle()
+}
+
+// quarrel takes a dispute up the ladder, some way.
+func quarrel(h *house, path string, random *rand.Rand) {
+	h.t.Helper()
+	for range random.IntN(6) {
+		h.wait(time.Duration(1+random.IntN(50)) * time.Hour)
+		r := h.get(h.key(orgs.Mediator, district), path)
+		seats := []orgs.UnitCode{2: orgs.UnitCode(r.text("unit")), 3: street, 4: district}
+		mediator := h.key(orgs.Mediator, seats[int(r.json["rung"].(float64))])
+		switch r.text("phase") {
+		case "opened":
+			h.do(mediator, path, "accept-mediation", `{"consent":true}`)
+		case "mediating":
+			if random.IntN(2) == 0 {
+				h.do(mediator, path, "record-agreement", `{"agreement":"`+strings.Repeat("ab", 32)+`","fulfil_on":"2026-12-31"}`)
+			} else {
+				h.do(mediator, path, "fail-mediation", `{"reason":"分歧较大"}`)
+			}
+		case "failed":
+			h.do(mediator, path, "refer-up", "")
+		}
+	}
 }
 
 // figures calls f for every figure of an answer that names its list.
@@ -94,6 +118,8 @@ func TestEveryFigureOpensTheCasesBehindIt(t *testing.T) {
 		seat orgs.UnitCode
 	}{{orgs.StreetLeader, street}, {orgs.Supervisor, district}, {orgs.Dispatcher, city}, {orgs.UnitHead, bureau}, {orgs.CommunitySecretary, community}, {orgs.GridWorker, grid}} {
 		key := h.key(who.role, who.seat)
+		h.get(key, "/demands") // a key's first use is an event
+		h.settle()
 		for _, page := range []string{"/views/workload", "/views/workload?by=grid&kind=issue,report", "/views/workload?by=unit", "/views/workload?by=worker&limit=2",
 			"/views/workload?by=community&step=week&from=2025-01-01&to=2025-12-31", "/views/workload?by=street&limit=1&step=month", "/views/escalation", "/views/disputes?by=community",
 			"/views/databases/grids", "/views/databases/disputes", "/views/databases/services", "/views/databases/services?by=community"} {
