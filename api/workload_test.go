@@ -9,7 +9,11 @@ import (
 	"testing"
 	"time"
 
+	"gridcase/domain/event"
 	"gridcase/domain/orgs"
+	"gridcase/domain/rule"
+	"gridcase/domain/stream"
+	"gridcase/engine"
 )
 
 // busy makes a few dozen cases of every kind, worked on to different ends over some weeks.
@@ -237,4 +241,63 @@ func TestBadQuestionsAboutFiguresAreSaidClearly(t *testing.T) {
 	h.want(h.get(key, "/views/escalation?after=x"), 400, "bad_cursor")
 	h.want(h.get(key, "/views/supervisions?after=x"), 400, "bad_cursor")
 	h.want(h.get(key, "/views/workload?unit=nowhere"), 404, "not_found")
+}
+
+func TestTheBoardSaysWhyAMatterRoseAndWhatComesNext(t *testing.T) {
+	h := open(t)
+	path := h.accepted("issue")
+	r := h.do(h.key(orgs.Clerk, community), path, "fast-track", `{"reason":"statutory_duty","citation":"第八条","route":{"order":{"lead":"150105003001001"}}}`)
+	o := r.json["orders"].([]any)[0].(string)
+	leader := h.key(orgs.StreetLeader, street)
+	if b := h.want(h.get(leader, "/views/escalation"), 200, ""); b.json["count"].(float64) != 0 {
+		t.Errorf("before anything rose: %s", b.raw)
+	}
+	h.do(h.key(orgs.Supervisor, district), "/orders/"+o, "issue-supervision", `{"reason":"群众催问"}`)
+	h.wait(40 * 24 * time.Hour)
+	id, _ := stream.ParseID(o)
+	n := stream.Of(stream.Order, id)
+	for range 30 { // as the clock does: whatever is due, in its order
+		state, revision, err := h.engine.Load(t.Context(), n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, any := rule.Earliest(event.Alarms(state))
+		if !any || a.At.After(h.clock()) {
+			break
+		}
+		if _, err := h.engine.Handle(t.Context(), engine.Request{Stream: n, Commands: []engine.Command{a.Command.(engine.Command)}, Key: a.Key(),
+			Actor: rule.Actor{ID: "clock", Role: orgs.System}, Expect: revision}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.settle()
+	b := h.want(h.get(leader, "/views/escalation", "Accept-Language", "en"), 200, "")
+	items := b.json["items"].([]any)
+	if len(items) != 1 {
+		t.Fatalf("on the board: %s", b.raw)
+	}
+	m := items[0].(map[string]any)
+	why, _ := m["why"].(map[string]any)
+	if m["id"] != o || m["holder"] != string(grid) || m["level"].(float64) < 2 || m["level_name"] == "" || why["rule"] == nil || why["text"] == "" || why["due"] == nil || len(m["expired"].([]any)) == 0 {
+		t.Errorf("got %s", b.raw)
+	}
+	for _, levels := range []string{"levels", "rules"} {
+		figures(levels, b.json[levels], func(at string, count int, cases string) {
+			if l := h.want(h.call(leader, "GET", cases, ""), 200, ""); int(l.json["count"].(float64)) != count || len(l.json["items"].([]any)) != count {
+				t.Errorf("%s is %d, its list: %s", at, count, l.raw)
+			}
+		})
+	}
+	s := h.want(h.get(leader, "/views/supervisions?open=true"), 200, "")
+	if x := s.json["items"].([]any); len(x) != 1 || x[0].(map[string]any)["status"] != "overdue" {
+		t.Errorf("supervisions: %s", s.raw)
+	}
+	h.do(h.key(orgs.GridWorker, grid), "/orders/"+o, "answer-supervision", `{"supervision":1,"answer":"情况说明"}`)
+	s = h.want(h.get(leader, "/views/supervisions"), 200, "")
+	if x := s.json["items"].([]any); len(x) != 1 || x[0].(map[string]any)["status"] != "answered" {
+		t.Errorf("supervisions after the account: %s", s.raw)
+	}
+	if got := h.want(h.get(h.key(orgs.CommunitySecretary, sibling), "/views/escalation"), 200, ""); got.json["count"].(float64) != 0 {
+		t.Errorf("the neighbour's board: %s", got.raw)
+	}
 }

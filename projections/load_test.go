@@ -9,9 +9,11 @@ import (
 
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
+	"gridcase/domain/event"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
 	"gridcase/domain/stream"
+	"gridcase/eventlog/mem"
 )
 
 // TestEveryFigureIsTheLengthOfItsList is the law of the workload page: each figure of each row is the count of the list
@@ -230,4 +232,46 @@ func ranked(spans []time.Duration, percent int) int {
 		}
 	}
 	return 0
+}
+
+// TestNothingSuspendedSentBackOrReportedIsOverdue plays an order through its states, long after all its due instants (rule I4).
+func TestNothingSuspendedSentBackOrReportedIsOverdue(t *testing.T) {
+	log := mem.Open()
+	h := newHistory(t, log, 97)
+	h.organise()
+	o := h.dispatch(h.raise(demand.Issue, "150105003001", "", "t", "x", "", "r1"))
+	name := stream.Of(stream.Order, o)
+	r := open(t, t.TempDir(), log)
+	expect := func(want int) {
+		t.Helper()
+		wait(t, r, h.end)
+		q := LoadQuery{Unit: "150105", By: ByStreet, At: h.now.AddDate(2, 0, 0), From: calendar.DateOf(h.now), To: calendar.DateOf(h.now) + 1, Limit: 50}
+		l, err := r.Views().Load(t.Context(), q)
+		if got := l.Total.Orders[Cases].Overdue; err != nil || got != want {
+			t.Errorf("%s: %d overdue, %v; want %d", h.states[name].(order.State).Phase, got, err, want)
+		}
+	}
+	expect(1)
+	for _, step := range []struct {
+		event event.Body
+		late  int
+	}{
+		{order.Signed{At: h.now}, 1},
+		{order.ReturnRequested{Reason: seal("不属职责"), ReturnDecision: h.due(calendar.ReturnDecision)}, 0},
+		{order.ReturnRefused{Reason: "属于职责"}, 1},
+		{order.Contacted{Means: "phone", At: h.now}, 1},
+		{order.Suspended{Reason: "season", FrozenAt: h.now, Review: h.due(calendar.SuspensionReview)}, 0},
+		{order.Resumed{Handle: h.due(calendar.Handle)}, 1},
+		{order.Reported{Outcome: "resolved", Summary: "已处理", Attempt: 1, DoneAt: h.now, Verify: h.due(calendar.Verify)}, 0},
+		{order.VerificationFailed{Reason: "没有修好", Attempt: 2, Handle: h.due(calendar.Handle)}, 1},
+		{order.ReturnRequested{Reason: seal("不属职责"), ReturnDecision: h.due(calendar.ReturnDecision)}, 0},
+		{order.ReturnApproved{Redispatch: h.due(calendar.Redispatch)}, 0},
+		{order.Redispatched{Leg: 2, Lead: "150105-d01", By: "150105", Sign: h.due(calendar.Sign), Contact: h.due(calendar.Contact), Handle: h.due(calendar.Handle)}, 1},
+		{order.Reported{Outcome: "resolved", Summary: "已处理", Attempt: 1, DoneAt: h.now, Verify: h.due(calendar.Verify)}, 0},
+		{order.VerificationPassed{Method: "photo"}, 0},
+		{order.Closed{Cause: "answered"}, 0},
+	} {
+		h.add(name, step.event)
+		expect(step.late)
+	}
 }
