@@ -31,6 +31,8 @@ const (
 	keepUnits    action = "units"         // open units, draw grids
 	readCoverage action = "coverage"      // how grids are divided and who is missing
 	publishes    action = "publish"       // put notices and policies in force
+	readWork     action = "work"          // figures of the own jurisdiction: workload, escalation, disputes, databases
+	readPosts    action = "work-by-post"  // figures by the person that an order was given to
 )
 
 // table is the one table of who may do what. Who may do it where is the jurisdiction's matter ([Server.sees]), and
@@ -58,6 +60,10 @@ func actions() table {
 		}),
 		publishDuties: {orgs.AdmissionOfficer},
 		publishes:     {orgs.Operator},
+		readWork: slices.DeleteFunc(slices.Clone(cases), func(r orgs.Role) bool {
+			return r == orgs.Resident || r == orgs.StairwellHead || r == orgs.BuildingHead || r == orgs.Channel || r == orgs.System
+		}),
+		readPosts: {orgs.GridSecretary, orgs.CommunitySecretary, orgs.Dispatcher, orgs.StreetLeader, orgs.UnitHead, orgs.Supervisor, orgs.Arbiter},
 	}
 	commands(t, &demand.Machine)
 	commands(t, &topic.Machine)
@@ -99,7 +105,19 @@ func (s *Server) viewer(a rule.Actor) projections.Viewer {
 		return projections.Viewer{}
 	}
 	units := s.Engine.Units()
-	return projections.Viewer{Seat: units.Path(rule.Seat(units, a)), Actor: a.ID, Confidential: slices.Contains(confidants, a.Role)}
+	v := projections.Viewer{Seat: units.Path(rule.Seat(units, a)), Actor: a.ID, Confidential: slices.Contains(confidants, a.Role)}
+	if a.Role == orgs.Mediator {
+		v.Mediates = ladder(units, a)
+	}
+	return v
+}
+
+// ladder is where a mediator stands on the ladder: its own unit, or the unit that hosts its centre.
+func ladder(units *orgs.Tree, a rule.Actor) orgs.UnitCode {
+	if u, _ := units.Unit(a.Unit); u.Kind == orgs.Centre {
+		return u.Parent
+	}
+	return a.Unit
 }
 
 // sees reports whether the actor may know of what is on a stream. The folded state answers at once in most cases;
@@ -167,10 +185,7 @@ func (s *Server) seesDispute(ctx context.Context, a rule.Actor, st dispute.State
 	}
 	units := s.Engine.Units()
 	if a.Role == orgs.Mediator {
-		seat := a.Unit
-		if u, _ := units.Unit(seat); u.Kind == orgs.Centre {
-			seat = u.Parent
-		}
+		seat := ladder(units, a)
 		if units.Within(st.Unit, seat) || units.Within(seat, st.Unit) {
 			return true, nil
 		}

@@ -529,15 +529,17 @@ func demandBrief(r projections.DemandRow) DemandBrief {
 
 type listDemandsInput struct {
 	ListQuery
-	Q            string `query:"q" maxLength:"100" doc:"Words that all occur in the summary, or, for roles that may know them, in what residents wrote."`
-	Stage        string `query:"stage" enum:"raised,topic,handling,done"`
-	Phase        string `query:"phase" enum:"raised,accepted,in_topic,in_handling,answered,closed,declined,redirected,withdrawn"`
-	Kind         string `query:"kind" enum:"errand,issue,consult,suggestion,report,dispute"`
-	Channel      string `query:"channel" enum:"hotline,wechat,counter,app,open311,station,pavilion,contact_card,home_visit,patrol,import"`
-	Urgency      string `query:"urgency" enum:"A,B,C,D"`
-	Category     string `query:"category" pattern:"^([0-9]{2}){1,3}$" doc:"Matter code, or its first two or four digits."`
-	Topic        string `query:"topic" doc:"Id of the topic that governs them."`
-	SameReporter string `query:"same_reporter_as" doc:"Id of a demand: those of whoever reported it. For a few roles only."`
+	StandingQuery
+	Q            string   `query:"q" maxLength:"100" doc:"Words that all occur in the summary, or, for roles that may know them, in what residents wrote."`
+	Stage        string   `query:"stage" enum:"raised,topic,handling,done"`
+	Phase        string   `query:"phase" enum:"raised,accepted,in_topic,in_handling,answered,closed,declined,redirected,withdrawn"`
+	Kinds        []string `query:"kind" enum:"errand,issue,consult,suggestion,report,dispute" doc:"One, or several separated by commas."`
+	Channel      string   `query:"channel" enum:"hotline,wechat,counter,app,open311,station,pavilion,contact_card,home_visit,patrol,import"`
+	Urgency      string   `query:"urgency" enum:"A,B,C,D"`
+	Category     string   `query:"category" pattern:"^([0-9]{2}){1,3}$" doc:"Matter code, or its first two or four digits."`
+	Exactly      bool     `query:"exact_category" doc:"Only that code itself; without category, those that have none."`
+	Topic        string   `query:"topic" doc:"Id of the topic that governs them."`
+	SameReporter string   `query:"same_reporter_as" doc:"Id of a demand: those of whoever reported it. For a few roles only."`
 }
 
 func (s *Server) listDemands(ctx context.Context, in *listDemandsInput) (*listed[DemandBrief], error) {
@@ -545,8 +547,11 @@ func (s *Server) listDemands(ctx context.Context, in *listDemandsInput) (*listed
 	if err != nil {
 		return nil, err
 	}
-	f := projections.DemandFilter{Place: place, Page: page, Kind: demand.Kind(in.Kind), Channel: demand.Channel(in.Channel),
-		Urgency: demand.Urgency(in.Urgency), Matter: in.Category, Due: due, Raised: raised}
+	f := projections.DemandFilter{Place: place, Page: page, Channel: demand.Channel(in.Channel), Urgency: demand.Urgency(in.Urgency),
+		Matter: in.Category, Exactly: in.Exactly, Due: due, Raised: raised}
+	if f.Standing, err = in.standing(in.Kinds); err != nil {
+		return nil, err
+	}
 	for _, p := range demand.Machine.States {
 		if (in.Phase == "" || string(p) == in.Phase) && (in.Stage == "" || string(p.Stage()) == in.Stage) {
 			f.Phases = append(f.Phases, p)

@@ -10,6 +10,7 @@ import (
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
 	"gridcase/engine"
+	"gridcase/projections"
 )
 
 // Dispute is a quarrel between residents on the mediation ladder (矛盾纠纷). It comes from fast-tracking a demand.
@@ -142,4 +143,102 @@ func (s *Server) disputeRoutes() {
 	command[reportBreachBody](s, disputes, "Report that it was not kept (反悔)")
 	command[extendRungBody](s, disputes, "Give the mediation more time (延长调解)")
 	one(s, disputes, "Read a dispute")
+	get(s, "list-disputes", "/disputes", "List disputes of the own jurisdiction", "disputes", s.listDisputes)
+}
+
+// DisputeBrief is a dispute in a list.
+type DisputeBrief struct {
+	ID        stream.ID           `json:"id"`
+	Revision  int64               `json:"revision"`
+	Phase     dispute.Phase       `json:"phase"`
+	Demand    stream.ID           `json:"demand"`
+	Unit      orgs.UnitCode       `json:"unit"`
+	Street    orgs.UnitCode       `json:"street,omitempty"`
+	District  orgs.UnitCode       `json:"district,omitempty"`
+	Rung      dispute.Rung        `json:"rung"`
+	Mediator  orgs.UnitCode       `json:"mediator,omitempty"`
+	TakenUp   bool                `json:"taken_up,omitempty" doc:"By a mediator, at some rung."`
+	Outcome   projections.Outcome `json:"outcome,omitempty" doc:"settled, referred_out, ended."`
+	OutcomeAt time.Time           `json:"outcome_at,omitzero"`
+	SettledAt dispute.Rung        `json:"outcome_rung,omitempty" doc:"At which the outcome came."`
+	Target    dispute.Target      `json:"target,omitempty"`
+	Due       time.Time           `json:"due,omitzero"`
+	OpenedAt  time.Time           `json:"opened_at"`
+	EndedAt   time.Time           `json:"ended_at,omitzero"`
+	Since     time.Time           `json:"since"`
+}
+
+func disputeBrief(r projections.DisputeRow) DisputeBrief {
+	d := DisputeBrief{ID: r.ID, Revision: r.Revision, Phase: r.Phase, Demand: r.Demand, Unit: r.Unit, Street: r.Street, District: r.District, Rung: r.Rung,
+		Mediator: r.Mediator, TakenUp: r.TakenUp, Outcome: r.Outcome, OutcomeAt: shown(r.OutcomeAt), Target: r.Target, Due: shown(r.Due),
+		OpenedAt: shown(r.OpenedAt), EndedAt: shown(r.EndedAt), Since: shown(r.Since)}
+	if r.Outcome != "" {
+		d.SettledAt = r.OutcomeRung
+	}
+	return d
+}
+
+type listDisputesInput struct {
+	District  string   `query:"district" maxLength:"40" doc:"Or none: what lies in no district that is known."`
+	Street    string   `query:"street" maxLength:"40" doc:"Or none."`
+	Community string   `query:"community" maxLength:"40" doc:"Or the unit that holds it while no community is known."`
+	Phase     string   `query:"phase" enum:"opened,mediating,agreed,failed,fulfilled,referred_out,ended"`
+	Unsettled bool     `query:"unsettled" doc:"Neither agreed on nor at an end."`
+	Rung      int      `query:"rung" minimum:"1" maximum:"4" doc:"Where it stands, or stood last."`
+	Outcomes  []string `query:"outcome" enum:"settled,referred_out,ended" doc:"One, or several separated by commas. settled: there is an agreement, and nobody broke it."`
+	From      string   `query:"outcome_from" doc:"RFC 3339 with offset."`
+	To        string   `query:"outcome_to"`
+	At        int      `query:"outcome_rung" minimum:"1" maximum:"4"`
+	UpTo      int      `query:"outcome_up_to" minimum:"1" maximum:"4" doc:"At this rung or below."`
+	TakenUp   bool     `query:"taken_up" doc:"By a mediator, at some rung."`
+	Target    string   `query:"target" enum:"court,arbitration,police,petition"`
+	LeftRung  int      `query:"left_rung" minimum:"1" maximum:"4" doc:"It left this rung, or was settled there, between left_from and left_to."`
+	LeftFrom  string   `query:"left_from"`
+	LeftTo    string   `query:"left_to"`
+	DueAfter  string   `query:"due_after"`
+	DueBefore string   `query:"due_before"`
+	Opened    string   `query:"raised_from"`
+	Before    string   `query:"raised_to"`
+	Sort      string   `query:"sort" enum:"due,raised" doc:"due: the earliest first; raised: the newest first."`
+	Limit     int      `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	After     string   `query:"after" maxLength:"200" doc:"The cursor next of the page before."`
+	Count     bool     `query:"count" doc:"Count all of them, too."`
+	Position  string   `header:"GridCase-Position" doc:"Wait, at most two seconds, until the views have reached this position."`
+}
+
+func (s *Server) listDisputes(ctx context.Context, in *listDisputesInput) (*listed[DisputeBrief], error) {
+	if err := s.may(ctx, readCase); err != nil {
+		return nil, err
+	}
+	var read instants
+	f := projections.DisputeFilter{
+		Place: projections.Place{District: orgs.UnitCode(in.District), Street: orgs.UnitCode(in.Street), Community: orgs.UnitCode(in.Community)},
+		Page:  projections.Page{Limit: in.Limit, After: in.After}, Unsettled: in.Unsettled, Rung: dispute.Rung(in.Rung), At: dispute.Rung(in.At),
+		UpTo: dispute.Rung(in.UpTo), TakenUp: in.TakenUp, Target: dispute.Target(in.Target), LeftRung: dispute.Rung(in.LeftRung),
+		OutcomeAt: read.span("outcome_from", in.From, "outcome_to", in.To), Left: read.span("left_from", in.LeftFrom, "left_to", in.LeftTo),
+		Due: read.span("due_after", in.DueAfter, "due_before", in.DueBefore), Raised: read.span("raised_from", in.Opened, "raised_to", in.Before)}
+	if err := read.err(); err != nil {
+		return nil, err
+	}
+	if in.LeftRung != 0 && (f.Left.From.IsZero() || f.Left.To.IsZero()) {
+		return nil, invalid(fault("query.left_rung", "contradiction", "须同时给出 left_from 和 left_to", "wants left_from and left_to"))
+	}
+	if in.Sort == "raised" {
+		f.Sort = projections.ByRaised
+	}
+	if in.Phase != "" {
+		f.Phases = []dispute.Phase{dispute.Phase(in.Phase)}
+	}
+	for _, o := range in.Outcomes {
+		f.Outcomes = append(f.Outcomes, projections.Outcome(o))
+	}
+	if err := s.awaited(ctx, in.Position); err != nil {
+		return nil, err
+	}
+	v, who, position := s.Views.Views(), s.viewer(of(ctx).actor), s.position()
+	rows, next, err := v.Disputes(ctx, who, f)
+	if err != nil {
+		return nil, err
+	}
+	return pageOf(ctx, briefs(rows, disputeBrief), next, position, in.Count, func() (int, error) { return v.CountDisputes(ctx, who, f) })
 }

@@ -19,10 +19,10 @@ const maxFound = 1000
 
 // ListQuery is what all lists of cases can be narrowed and ordered by.
 type ListQuery struct {
-	District  string `query:"district" maxLength:"40"`
-	Street    string `query:"street" maxLength:"40"`
-	Community string `query:"community" maxLength:"40"`
-	Grid      string `query:"grid" maxLength:"15"`
+	District  string `query:"district" maxLength:"40" doc:"Or none: what lies in no district that is known."`
+	Street    string `query:"street" maxLength:"40" doc:"Or none."`
+	Community string `query:"community" maxLength:"40" doc:"Or the unit that holds it while no community is known."`
+	Grid      string `query:"grid" maxLength:"15" doc:"Or none."`
 	Number    string `query:"number" maxLength:"40" doc:"编号, in any case, with or without hyphens and spaces."`
 	DueAfter  string `query:"due_after" doc:"RFC 3339 with offset."`
 	DueBefore string `query:"due_before"`
@@ -40,11 +40,10 @@ func (s *Server) listing(ctx context.Context, q *ListQuery) (page projections.Pa
 	if err = s.may(ctx, readCase); err != nil {
 		return
 	}
-	var faults []Fault
-	due = spanOf("due_after", q.DueAfter, "due_before", q.DueBefore, &faults)
-	raised = spanOf("raised_from", q.From, "raised_to", q.To, &faults)
-	if len(faults) > 0 {
-		err = invalid(faults...)
+	var read instants
+	due = read.span("due_after", q.DueAfter, "due_before", q.DueBefore)
+	raised = read.span("raised_from", q.From, "raised_to", q.To)
+	if err = read.err(); err != nil {
 		return
 	}
 	page = projections.Page{Limit: q.Limit, After: q.After}
@@ -57,30 +56,48 @@ func (s *Server) listing(ctx context.Context, q *ListQuery) (page projections.Pa
 	return
 }
 
-// spanOf reads the two ends of a span from a query; either may be left out.
-func spanOf(fromName, from, toName, to string, faults *[]Fault) projections.Span {
-	instant := func(name, text string) time.Time {
-		t, bad := instantOf(name, text)
-		if bad != nil {
-			*faults = append(*faults, *bad)
-		}
-		return t
-	}
-	return projections.Span{From: instant(fromName, from), To: instant(toName, to)}
-}
+// instants reads the instants of a query, and gathers what is wrong with them.
+type instants struct{ faults []Fault }
 
-// instantOf reads an instant of a query; none is the zero time.
-func instantOf(name, text string) (time.Time, *Fault) {
+func (r *instants) at(name, text string) time.Time {
 	if text == "" {
-		return time.Time{}, nil
+		return time.Time{}
 	}
 	// A plus sign in a query is a space to whoever forgot to escape it: an offset is all that it can be here.
 	t, err := time.Parse(time.RFC3339, strings.ReplaceAll(text, " ", "+"))
 	if err != nil {
-		bad := fault("query."+name, "not_an_instant", "时间须为带时区的 RFC 3339 格式", "must be a time with its offset")
-		return time.Time{}, &bad
+		r.faults = append(r.faults, fault("query."+name, "not_an_instant", "时间须为带时区的 RFC 3339 格式", "must be a time with its offset"))
 	}
-	return t, nil
+	return t
+}
+
+func (r *instants) span(from, f, to, t string) projections.Span {
+	return projections.Span{From: r.at(from, f), To: r.at(to, t)}
+}
+
+func (r *instants) err() error {
+	if len(r.faults) > 0 {
+		return invalid(r.faults...)
+	}
+	return nil
+}
+
+// StandingQuery narrows a list of demands or orders to what a figure of the workload counts.
+type StandingQuery struct {
+	Open        bool   `query:"open" doc:"Neither closed nor otherwise at an end."`
+	OverdueAt   string `query:"overdue_at" doc:"A due instant passed before this one, and it is held against somebody: nothing suspended, sent back or reported is overdue (rule I4)."`
+	ClosedFrom  string `query:"closed_from" doc:"At its end, and it came to it at this instant or later."`
+	ClosedTo    string `query:"closed_to"`
+	HandledFrom string `query:"handled_from" doc:"Done at this instant or later, and not undone since: an order verified, a demand answered."`
+	HandledTo   string `query:"handled_to"`
+}
+
+func (q *StandingQuery) standing(kinds []string) (s projections.Standing, err error) {
+	var read instants
+	s = projections.Standing{Open: q.Open, Late: read.at("overdue_at", q.OverdueAt), Kinds: kinds,
+		Closed:  read.span("closed_from", q.ClosedFrom, "closed_to", q.ClosedTo),
+		Handled: read.span("handled_from", q.HandledFrom, "handled_to", q.HandledTo)}
+	return s, read.err()
 }
 
 // List is a page of a list.

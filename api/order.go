@@ -406,14 +406,19 @@ func orderBrief(r projections.OrderRow) OrderBrief {
 
 type listOrdersInput struct {
 	ListQuery
-	Phase    string `query:"phase" enum:"dispatched,signed,handling,return_pending,returned,suspended,reported,verified,closed,cancelled"`
-	Kind     string `query:"kind" enum:"errand,issue,consult,suggestion,report"`
-	Urgency  string `query:"urgency" enum:"A,B,C,D"`
-	Category string `query:"category" pattern:"^([0-9]{2}){1,3}$"`
-	Lead     string `query:"lead" maxLength:"40"`
-	Topic    string `query:"topic"`
-	Demand   string `query:"demand" doc:"Id of a demand that it serves."`
-	Problem  bool   `query:"problem"`
+	StandingQuery
+	Phase         string   `query:"phase" enum:"dispatched,signed,handling,return_pending,returned,suspended,reported,verified,closed,cancelled"`
+	Kinds         []string `query:"kind" enum:"errand,issue,consult,suggestion,report" doc:"One, or several separated by commas."`
+	Urgency       string   `query:"urgency" enum:"A,B,C,D"`
+	Category      string   `query:"category" pattern:"^([0-9]{2}){1,3}$"`
+	Lead          string   `query:"lead" maxLength:"40"`
+	Worker        string   `query:"worker" maxLength:"64" doc:"Opaque id of the person within the lead unit that it was given to."`
+	Unassigned    bool     `query:"unassigned" doc:"Given to nobody in particular."`
+	ContactedFrom string   `query:"contacted_from" doc:"The unit that leads now had its first contact at this instant or later."`
+	ContactedTo   string   `query:"contacted_to"`
+	Topic         string   `query:"topic"`
+	Demand        string   `query:"demand" doc:"Id of a demand that it serves."`
+	Problem       bool     `query:"problem"`
 }
 
 func (s *Server) listOrders(ctx context.Context, in *listOrdersInput) (*listed[OrderBrief], error) {
@@ -421,8 +426,16 @@ func (s *Server) listOrders(ctx context.Context, in *listOrdersInput) (*listed[O
 	if err != nil {
 		return nil, err
 	}
-	f := projections.OrderFilter{Place: place, Page: page, Kind: in.Kind, Urgency: in.Urgency, Matter: in.Category, Lead: orgs.UnitCode(in.Lead),
-		Problem: in.Problem, Due: due, Raised: raised}
+	f := projections.OrderFilter{Place: place, Page: page, Urgency: in.Urgency, Matter: in.Category, Lead: orgs.UnitCode(in.Lead),
+		Worker: in.Worker, Unassigned: in.Unassigned, Problem: in.Problem, Due: due, Raised: raised}
+	if f.Standing, err = in.standing(in.Kinds); err != nil {
+		return nil, err
+	}
+	var read instants
+	f.Contacted = read.span("contacted_from", in.ContactedFrom, "contacted_to", in.ContactedTo)
+	if err := read.err(); err != nil {
+		return nil, err
+	}
 	if in.Phase != "" {
 		f.Phases = []order.Phase{order.Phase(in.Phase)}
 	}

@@ -320,9 +320,10 @@ func (s *Server) listDeadlines(ctx context.Context, in *listDeadlinesInput) (*li
 	if err := s.may(ctx, readCase); err != nil {
 		return nil, err
 	}
-	before, bad := instantOf("before", in.Before)
-	if bad != nil {
-		return nil, invalid(*bad)
+	var read instants
+	before := read.at("before", in.Before)
+	if err := read.err(); err != nil {
+		return nil, err
 	}
 	if in.Clock != "" && !slices.Contains(calendar.Clocks(), calendar.Clock(in.Clock)) {
 		return nil, invalid(fault("query.clock", "not_listed", "没有这种时限", "there is no such clock"))

@@ -241,10 +241,9 @@ func (s *Server) asked(ctx context.Context, q *WhistleQuery) (page projections.P
 	if err = s.may(ctx, readCase); err != nil {
 		return
 	}
-	var faults []Fault
-	span = spanOf("from", q.From, "to", q.To, &faults)
-	if len(faults) > 0 {
-		err = invalid(faults...)
+	var read instants
+	span = read.span("from", q.From, "to", q.To)
+	if err = read.err(); err != nil {
 		return
 	}
 	page = projections.Page{Limit: q.Limit, After: q.After}

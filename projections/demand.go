@@ -18,7 +18,9 @@ import (
 // that event has them.
 type Demands struct{}
 
-var demandList = listing{table: "demands", category: stream.Demand, phases: words(demand.Machine.States), raised: true, confidential: true}
+var demandList = listing{table: "demands", category: stream.Demand, phases: words(demand.Machine.States), ended: words(demand.Machine.Terminal),
+	late:   words([]demand.Phase{demand.PhaseRaised, demand.PhaseAccepted, demand.PhaseInTopic, demand.PhaseInHandling, demand.PhaseAnswered}),
+	raised: true, confidential: true, counted: true}
 
 // Name implements [View].
 func (Demands) Name() string { return "demands" }
@@ -31,10 +33,10 @@ func (Demands) Tables() []Table {
 			{"kind", Text}, {"channel", Text}, {"external", Text}, {"urgency", Text}, {"matter", Text}, {"unit", Text}, {"grid", Text}}, siteColumns,
 			[]Column{{"summary", Text}, {"round", Integer}, {"topic", Blob}, {"orders", Blob}, {"waiver", Text}, {"outcome", Text},
 				{"grade", Integer}, {"settled", Integer}, {"due", Integer}, {"raised_at", Integer}, {"recorded_at", Integer}, {"accepted_at", Integer},
-				{"answered_at", Integer}, {"closed_at", Integer}, {"since", Integer}, {"changed_at", Integer}, {"supporters", Integer}, {"opponents", Integer},
+				{"answered_at", Integer}, {"handled_at", Integer}, {"closed_at", Integer}, {"since", Integer}, {"changed_at", Integer}, {"supporters", Integer}, {"opponents", Integer},
 				{"urgings", Integer}, {"confidential", Integer}, {"anonymous", Integer}, {"imported", Integer}, {"on_behalf", Integer},
 				{"tracking", Blob}, {"raised_by", Text}}),
-		Indexes: append(listIndexes("area", "street", "district", "raised_by"),
+		Indexes: append(demandList.indexes("area", "street", "district", "raised_by"),
 			Index{Columns: []string{"tracking"}}, Index{Columns: []string{"number"}}, Index{Columns: []string{"topic", "id"}}),
 	}, {
 		Name: "demand_sealed", Key: 1,
@@ -62,10 +64,18 @@ func (Demands) Apply(tx *Tx, e Entry) error {
 		string(s.Kind), string(s.Channel), s.External, string(s.Urgency), s.Matter, string(s.Unit), string(s.Grid), at.path, at.area, at.street, at.district,
 		string(s.Summary), s.Round, bytesOf(s.Topic), joinIDs(s.Orders), s.Waiver, string(s.Outcome),
 		int(s.Grade), s.Settled, dueOf(s.Running), millis(s.RaisedAt), millis(s.RecordedAt), millis(s.AcceptedAt),
-		millis(s.AnsweredAt), millis(s.ClosedAt), millis(s.Since), millis(e.Meta.Recorded), s.Supporters, s.Opponents,
+		millis(s.AnsweredAt), millis(answeredAt(s)), millis(s.ClosedAt), millis(s.Since), millis(e.Meta.Recorded), s.Supporters, s.Opponents,
 		s.Urgings, s.Kind == demand.Report, s.Anonymous, s.Imported, s.OnBehalf,
 		tracking, s.RaisedBy.ID)
 	return nil
+}
+
+// answeredAt is when a demand was answered, zero unless that answer stands.
+func answeredAt(s demand.State) time.Time {
+	if s.Phase == demand.PhaseAnswered || s.Phase == demand.PhaseClosed {
+		return s.AnsweredAt
+	}
+	return time.Time{}
 }
 
 // DemandRow is one demand of a list. Instants are zero where there is none.
@@ -133,12 +143,14 @@ func readDemand(scan func(...any) error) (r DemandRow, err error) {
 type DemandFilter struct {
 	Place
 	Page
+	Standing
 	Phases  []demand.Phase `json:"phases"`
 	Kind    demand.Kind    `json:"kind"`
 	Channel demand.Channel `json:"channel"`
 	Urgency demand.Urgency `json:"urgency"`
-	Matter  string         `json:"matter"` // code, or the beginning of codes
-	Topic   stream.ID      `json:"topic"`  // that governs them now
+	Matter  string         `json:"matter"`  // code, or the beginning of codes
+	Exactly bool           `json:"exactly"` // this matter and none below it, "" too
+	Topic   stream.ID      `json:"topic"`   // that governs them now
 	Due     Span           `json:"due"`
 	Raised  Span           `json:"raised"`
 	IDs     []stream.ID    `json:"ids"` // only these, at most 1,000: what a search found, or one reporter's; nil = any
@@ -150,11 +162,15 @@ func (f DemandFilter) filter() (filter, error) {
 	q.equal("kind", string(f.Kind))
 	q.equal("channel", string(f.Channel))
 	q.equal("urgency", string(f.Urgency))
+	if f.Exactly {
+		q.where("d.matter = ?", f.Matter)
+	}
 	q.prefix("matter", f.Matter)
 	if !f.Topic.IsZero() {
 		q.where("d.topic = ?", bytesOf(f.Topic))
 		q.driven = true
 	}
+	q.standing(demandList, f.Standing)
 	q.between("due", f.Due, time.Time.Unix)
 	q.between("raised_at", f.Raised, time.Time.UnixMilli)
 	q.among(f.IDs)

@@ -20,6 +20,7 @@ import (
 	"gridcase/domain/admission"
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
+	"gridcase/domain/dispute"
 	"gridcase/domain/duty"
 	"gridcase/domain/event"
 	"gridcase/domain/order"
@@ -50,6 +51,7 @@ type history struct {
 	orders     []stream.ID
 	calls      []stream.ID // whistles
 	admissions []stream.ID
+	quarrels   []stream.ID
 	n          int
 }
 
@@ -221,7 +223,11 @@ func (h *history) step() {
 		h.moveOrder(pick(r, h.orders))
 	case k == 10:
 		h.reorganise()
-	case k == 12:
+	case k == 12 && (len(h.quarrels) < 10 || r.IntN(3) == 0):
+		h.quarrel()
+	case k == 12 || k == 13:
+		h.moveQuarrel()
+	case k == 14:
 		h.govern()
 	case k == 11:
 		h.addBytes(pick(r, []stream.Name{"gridcase.access-x", stream.Of(stream.Demand, pick(r, h.demands))}), "from-the-future/1", []byte(`{"a":1}`))
@@ -333,6 +339,8 @@ func (h *history) moveDemand(id stream.ID) {
 			h.join(id, pick(r, h.orders))
 		case r.IntN(5) == 0:
 			h.add(name, demand.Supported{Supporters: 1})
+		case r.IntN(6) == 0:
+			h.add(name, demand.Reclassified{Kind: pick(r, demand.Kinds())})
 		default:
 			h.dispatch(id)
 		}
@@ -388,7 +396,10 @@ func (h *history) moveOrder(id stream.ID) {
 	h.add(name, pick(r, []event.Body{
 		order.Signed{At: h.now}, order.Contacted{Means: "phone", At: h.now},
 		order.Redispatched{Leg: len(s.Legs) + 1, Lead: pick(r, h.bodies), CoUnits: []orgs.UnitCode{pick(r, h.bodies)}, By: "150105", Sign: h.due(calendar.Sign), Contact: h.due(calendar.Contact), Handle: h.due(calendar.Handle)},
-		order.Reassigned{Lead: pick(r, h.bodies)},
+		order.Reassigned{Lead: pick(r, h.bodies), Worker: pick(r, []string{"", "w1", "w/2"})},
+		order.Reported{Outcome: "resolved", Summary: "已处理", Attempt: 1, DoneAt: h.now.Add(-time.Duration(r.IntN(5000)) * time.Second), Verify: h.due(calendar.Verify)},
+		order.VerificationPassed{Method: "photo"}, order.ReworkOrdered{Round: s.Round + 1, Cause: "callback", Rework: h.due(calendar.Rework)},
+		h.escalated(s), order.SupervisionAnswered{Number: max(1, len(s.Supervisions)), Answer: "情况说明"},
 		order.SupervisionIssued{Number: len(s.Supervisions) + 1, Reason: "督办", Deadline: h.due(calendar.Supervision)},
 		order.ProblemFlagged{Cause: "rework"}, order.Closed{Cause: "answered"}, order.Cancelled{Cause: "error"},
 	}))
@@ -423,6 +434,52 @@ func (h *history) govern() {
 			admission.Granted{Units: []orgs.UnitCode{"150105003001"}, From: today + 41, Until: today + 80, Funding: "文号", Expiry: h.due(calendar.Expiry)},
 			admission.Escalated{From: 4, To: 5, Unit: "150100", Rule: "E5"},
 		}))
+	}
+}
+
+// escalated lifts an order one level higher than it is.
+func (h *history) escalated(s order.State) order.Escalated {
+	units := new(orgs.Tree)
+	for _, st := range h.states {
+		if u, ok := st.(orgs.UnitState); ok {
+			units = units.With(u.Opened)
+		}
+	}
+	level := min(5, max(s.Attention.Level, units.Level(s.Place))+1)
+	return order.Escalated{From: level - 1, To: level, Unit: "150105", Rule: pick(h.random, []string{"E1", "E3", "E4", "E5"}), Due: h.now.Truncate(time.Second), Count: 3, LateBy: 7}
+}
+
+// quarrel opens a dispute, at times with a party that has an account.
+func (h *history) quarrel() {
+	d := h.demand(pick(h.random, h.demands))
+	id := stream.For(stream.Dispute, "clerk-1", fmt.Sprint("q", h.n))
+	o := dispute.Opened{Demand: d.ID, Rung: dispute.Rung(1 + h.random.IntN(2)), Unit: pick(h.random, h.places), RungDue: h.due(calendar.Rung)}
+	if h.random.IntN(2) == 0 {
+		o.Parties = []dispute.Party{{Actor: pick(h.random, []string{"r1", "r2"})}}
+	}
+	h.add(stream.Of(stream.Dispute, id), o)
+	h.quarrels = append(h.quarrels, id)
+}
+
+func (h *history) moveQuarrel() {
+	if len(h.quarrels) == 0 {
+		return
+	}
+	name := stream.Of(stream.Dispute, pick(h.random, h.quarrels))
+	s := h.states[name].(dispute.State)
+	switch s.Phase {
+	case dispute.PhaseOpened:
+		h.add(name, pick(h.random, []event.Body{dispute.MediationAccepted{Unit: "150105003001"}, dispute.MediationAccepted{Unit: "150105003001"},
+			dispute.MediationDeclined{Reason: dispute.Refused, ReferDue: h.due(calendar.Refer)}}))
+	case dispute.PhaseMediating:
+		h.add(name, pick(h.random, []event.Body{dispute.MediationSucceeded{Agreement: "aa", FulfilOn: calendar.DateOf(h.now) + 3, FulfilDue: h.due(calendar.Fulfil)},
+			dispute.MediationSucceeded{Agreement: "aa", FulfilOn: calendar.DateOf(h.now) + 3, FulfilDue: h.due(calendar.Fulfil)},
+			dispute.MediationFailed{ReferDue: h.due(calendar.Refer)}, dispute.Withdrawn{}}))
+	case dispute.PhaseFailed:
+		h.add(name, pick(h.random, []event.Body{dispute.ReferredUp{Rung: min(4, s.Rung+1), RungDue: h.due(calendar.Rung)},
+			dispute.ReferredUp{Rung: min(4, s.Rung+1), RungDue: h.due(calendar.Rung)}, dispute.ReferredOut{Target: dispute.Court, Receipt: "x"}}))
+	case dispute.PhaseAgreed:
+		h.add(name, pick(h.random, []event.Body{dispute.AgreementFulfilled{}, dispute.AgreementBreached{ReferDue: h.due(calendar.Refer)}}))
 	}
 }
 

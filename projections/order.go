@@ -16,7 +16,8 @@ import (
 // Orders is the view of orders (办题单): one row each, and which demands each serves now.
 type Orders struct{}
 
-var orderList = listing{table: "orders", category: stream.Order, phases: words(order.Machine.States), lead: true}
+var orderList = listing{table: "orders", category: stream.Order, phases: words(order.Machine.States), ended: words(order.Machine.Terminal),
+	late: words([]order.Phase{order.PhaseDispatched, order.PhaseSigned, order.PhaseHandling}), lead: true, counted: true}
 
 // Name implements [View].
 func (Orders) Name() string { return "orders" }
@@ -31,8 +32,8 @@ func (Orders) Tables() []Table {
 			[]Column{{"task", Text}, {"outcome", Text}, {"summary", Text}, {"round", Integer}, {"leg", Integer}, {"attempt", Integer}, {"reworks", Integer},
 				{"returns", Integer}, {"suspensions", Integer}, {"problem", Integer}, {"extension", Integer}, {"supervisions", Integer},
 				{"demands", Integer}, {"patrol", Integer}, {"anonymous", Integer}, {"worker", Text}, {"due", Integer}, {"raised_at", Integer}, {"signed_at", Integer},
-				{"contacted_at", Integer}, {"verified_at", Integer}, {"closed_at", Integer}, {"since", Integer}, {"changed_at", Integer}}),
-		Indexes: append(listIndexes("lead", "area", "street", "district"), Index{Columns: []string{"number"}},
+				{"contacted_at", Integer}, {"verified_at", Integer}, {"handled_at", Integer}, {"closed_at", Integer}, {"since", Integer}, {"changed_at", Integer}}),
+		Indexes: append(orderList.indexes("lead", "area", "street", "district"), Index{Columns: []string{"number"}},
 			Index{Columns: []string{"topic", "id"}}),
 	}, {
 		Name: "order_demands", Key: 2, Compact: true, Columns: []Column{{"order_id", Blob}, {"demand", Blob}, {"place", Integer}},
@@ -60,7 +61,7 @@ func (Orders) Apply(tx *Tx, e Entry) error {
 		string(s.Task), s.Report.Outcome, string(s.Report.Summary), s.Round, len(s.Legs), s.Attempt, s.Reworks,
 		len(s.Returns), s.Suspensions, s.Problem, s.Extension.Pending, unanswered,
 		len(s.Demands), s.Patrol, s.Anonymous, s.Worker, dueOf(s.Running), millis(s.DispatchedAt), millis(leg.SignedAt),
-		millis(leg.ContactedAt), millis(s.VerifiedAt), millis(s.ClosedAt), millis(s.Since), millis(e.Meta.Recorded))
+		millis(leg.ContactedAt), millis(s.VerifiedAt), millis(handledAt(s)), millis(s.ClosedAt), millis(s.Since), millis(e.Meta.Recorded))
 	if slices.Equal(before.Demands, s.Demands) {
 		return nil
 	}
@@ -73,6 +74,14 @@ func (Orders) Apply(tx *Tx, e Entry) error {
 		tx.Put("order_demands", bytesOf(s.ID), bytesOf(d), i)
 	}
 	return nil
+}
+
+// handledAt is when the work on an order was found done, zero unless that stands: not while it is worked on again.
+func handledAt(s order.State) time.Time {
+	if (s.Phase == order.PhaseVerified || s.Phase == order.PhaseClosed) && !s.Report.DoneAt.IsZero() {
+		return s.VerifiedAt
+	}
+	return time.Time{}
 }
 
 // OrderRow is one order of a list. Instants are zero where there is none; those of a leg are effective ones (rule I18).
@@ -143,17 +152,21 @@ func readOrder(scan func(...any) error) (r OrderRow, err error) {
 type OrderFilter struct {
 	Place
 	Page
-	Phases  []order.Phase `json:"phases"`
-	Kind    string        `json:"kind"`
-	Urgency string        `json:"urgency"`
-	Matter  string        `json:"matter"` // code, or the beginning of codes
-	Lead    orgs.UnitCode `json:"lead"`
-	Topic   stream.ID     `json:"topic"`
-	Demand  stream.ID     `json:"demand"` // that it serves now
-	Problem bool          `json:"problem"`
-	Due     Span          `json:"due"`
-	Raised  Span          `json:"raised"` // when it was dispatched
-	IDs     []stream.ID   `json:"ids"`    // only these, at most 1,000; nil = any
+	Standing
+	Phases     []order.Phase `json:"phases"`
+	Kind       string        `json:"kind"`
+	Urgency    string        `json:"urgency"`
+	Matter     string        `json:"matter"` // code, or the beginning of codes
+	Lead       orgs.UnitCode `json:"lead"`
+	Worker     string        `json:"worker"`     // opaque id of the person it was given to
+	Unassigned bool          `json:"unassigned"` // it was given to nobody in particular
+	Topic      stream.ID     `json:"topic"`
+	Demand     stream.ID     `json:"demand"` // that it serves now
+	Problem    bool          `json:"problem"`
+	Due        Span          `json:"due"`
+	Raised     Span          `json:"raised"`    // when it was dispatched
+	Contacted  Span          `json:"contacted"` // when the present leg had its first contact
+	IDs        []stream.ID   `json:"ids"`       // only these, at most 1,000; nil = any
 }
 
 func (f OrderFilter) filter() (filter, error) {
@@ -166,6 +179,10 @@ func (f OrderFilter) filter() (filter, error) {
 		q.equal("lead", string(f.Lead))
 		q.level, q.value = "lead", string(f.Lead)
 	}
+	q.equal("worker", f.Worker)
+	if f.Unassigned {
+		q.where("d.worker = ''")
+	}
 	if !f.Topic.IsZero() {
 		q.where("d.topic = ?", bytesOf(f.Topic))
 		q.driven = true
@@ -177,6 +194,8 @@ func (f OrderFilter) filter() (filter, error) {
 	if f.Problem {
 		q.where("d.problem = 1")
 	}
+	q.standing(orderList, f.Standing)
+	q.at("contacted_at", f.Contacted)
 	q.between("due", f.Due, time.Time.Unix)
 	q.between("raised_at", f.Raised, time.Time.UnixMilli)
 	q.among(f.IDs)

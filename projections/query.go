@@ -52,12 +52,24 @@ type Page struct {
 	After string `json:"-"`
 }
 
+// Nowhere as a district, street or grid of a [Place] asks for what lies in none, or in none that is known.
+const Nowhere = "none"
+
 // Place narrows a list to where the matter lies. Empty members narrow nothing.
 type Place struct {
 	District  orgs.UnitCode `json:"district"`
 	Street    orgs.UnitCode `json:"street"`
 	Community orgs.UnitCode `json:"community"` // or the unit that holds it while no community is known
 	Grid      orgs.GridCode `json:"grid"`
+}
+
+// Standing narrows a list of demands or orders to how they stand, as the figures of [Views.Load] count them. Empty members narrow nothing.
+type Standing struct {
+	Open    bool      `json:"open"`    // neither closed nor otherwise at an end
+	Late    time.Time `json:"late"`    // a due instant passed before this one, and it is held against somebody (rule I4)
+	Closed  Span      `json:"closed"`  // came to its end in it, and is at its end still
+	Handled Span      `json:"handled"` // was done in it: an order verified, a demand answered, and neither undone since
+	Kinds   []string  `json:"kinds"`
 }
 
 // Span is a range of instants: from From on, before To. A zero end is open.
@@ -157,24 +169,41 @@ type listing struct {
 	table        string
 	category     stream.Category
 	phases       []string
-	lead         bool // has a column lead
-	raised       bool // has a column raised_by
-	confidential bool // has a column confidential
+	ended        []string // of the phases: those in which nothing is left to do
+	late         []string // of the phases: those in which a due instant that passed is held against somebody (rule I4)
+	lead         bool     // has a column lead
+	raised       bool     // has a column raised_by
+	confidential bool     // has a column confidential
+	counted      bool     // its indexes by due carry what is counted by, so that counting reads no rows
 }
 
-// listIndexes are those of a listing: whoever enters by a level and a phase finds the rows in either order.
-func listIndexes(levels ...string) []Index {
+// indexes are those of a listing: whoever enters by a level and a phase finds the rows in either order.
+func (l listing) indexes(levels ...string) []Index {
 	var xs []Index
 	for _, level := range append(levels, "") {
 		for _, sorted := range []string{"due", "raised_at"} {
-			columns := []string{level, "phase", sorted, "id"}
-			if level == "" {
-				columns = columns[1:]
-			}
-			xs = append(xs, Index{Columns: columns})
+			xs = append(xs, Index{Columns: l.indexed(level, sorted)})
 		}
 	}
 	return xs
+}
+
+// indexed lists the columns of the index for a level and an order.
+func (l listing) indexed(level, sorted string) []string {
+	columns := []string{level, "phase", sorted, "id"}
+	if level == "" {
+		columns = columns[1:]
+	}
+	if l.counted && sorted == "due" {
+		columns = append(columns, "kind")
+		switch level {
+		case "area":
+			columns = append(columns, "grid")
+		case "lead":
+			columns = append(columns, "worker")
+		}
+	}
+	return columns
 }
 
 // condition is a part of a WHERE clause over the table "d".
@@ -191,6 +220,7 @@ type filter struct {
 	level      string
 	value      string
 	phases     []string // none: all
+	none       bool     // nothing can be in it
 	driven     bool
 	page       Page
 	digest     [8]byte
@@ -211,12 +241,71 @@ func (f *filter) within(p Place) {
 		column string
 		value  orgs.UnitCode
 	}{{"district", p.District}, {"street", p.Street}, {"area", p.Community}} {
-		if l.value != "" {
+		switch l.value {
+		case "":
+		case Nowhere:
+			f.where("d." + l.column + " = ''")
+		default:
 			f.equal(l.column, string(l.value))
 			f.level, f.value, f.place = l.column, string(l.value), l.value
 		}
 	}
+	if p.Grid == Nowhere {
+		f.where("d.grid = ''")
+		return
+	}
 	f.equal("grid", string(p.Grid))
+}
+
+// only keeps these of the phases that are asked for.
+func (f *filter) only(all, these []string) {
+	if len(f.phases) == 0 {
+		f.phases = all
+	}
+	f.phases = slices.DeleteFunc(slices.Clone(f.phases), func(p string) bool { return !slices.Contains(these, p) })
+	f.none = f.none || len(f.phases) == 0
+}
+
+// at keeps what happened in a span; what did not happen is in none.
+func (f *filter) at(column string, s Span) {
+	f.between(column, s, time.Time.UnixMilli)
+	if s != (Span{}) && s.From.IsZero() {
+		f.where("d." + column + " > 0")
+	}
+}
+
+// standing narrows to how cases stand.
+func (f *filter) standing(l listing, s Standing) {
+	open := slices.DeleteFunc(slices.Clone(l.phases), func(p string) bool { return slices.Contains(l.ended, p) })
+	if s.Open {
+		f.only(l.phases, open)
+	}
+	if !s.Late.IsZero() {
+		f.only(l.phases, l.late)
+		f.where("d.due < ?", s.Late.Unix())
+	}
+	if s.Closed != (Span{}) {
+		f.only(l.phases, l.ended)
+	}
+	f.at("closed_at", s.Closed)
+	f.at("handled_at", s.Handled)
+	f.oneOf("kind", s.Kinds)
+}
+
+func (f *filter) oneOf(column string, values []string) {
+	if len(values) == 1 {
+		f.equal(column, values[0])
+	} else if len(values) > 1 {
+		f.where("d."+column+" IN ("+marks(len(values))+")", anys(values)...)
+	}
+}
+
+func anys[T any](xs []T) []any {
+	as := make([]any, len(xs))
+	for i, x := range xs {
+		as[i] = x
+	}
+	return as
 }
 
 func (f *filter) between(column string, s Span, stored func(time.Time) int64) {
@@ -279,6 +368,9 @@ type term struct {
 func (l listing) terms(v Viewer, units *orgs.Tree, f filter, keyset condition) []term {
 	column := f.page.Sort.column()
 	var ts []term
+	if f.none {
+		return nil
+	}
 	for _, a := range l.reasons(v, units, f.place) {
 		level, value := f.level, f.value
 		if depth(a.level) > depth(level) {
@@ -340,10 +432,7 @@ func (s Sort) column() string {
 
 // index names the index for a level; each level has one for each order.
 func (l listing) index(level, column string) string {
-	if level == "" {
-		return indexName(l.table, "phase", column, "id")
-	}
-	return indexName(l.table, level, "phase", column, "id")
+	return indexName(l.table, l.indexed(level, column)...)
 }
 
 // depth says how few rows a level leaves.
@@ -482,6 +571,52 @@ func scanAll(rows *sql.Rows, each func(*sql.Rows) error) error {
 		}
 	}
 	return damage(rows.Err())
+}
+
+// snapshot asks several questions of one moment.
+type snapshot struct {
+	tx *sql.Tx
+	g  *generation
+}
+
+// snapshot lets f ask what it wants of one state of the views, and returns the position of that state.
+func (v *Views) snapshot(ctx context.Context, f func(snapshot) error) (at eventlog.Position, err error) {
+	g, err := v.runner.acquire()
+	if err != nil {
+		return 0, err
+	}
+	defer g.release()
+	defer func() {
+		if errors.Is(err, errDamaged) {
+			v.runner.repair()
+		}
+	}()
+	tx, err := g.reading.BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return 0, damage(err)
+	}
+	defer tx.Rollback()
+	q := snapshot{tx, g}
+	var p int64
+	if err := q.query(ctx, "SELECT position FROM generation", nil, func(rs *sql.Rows) error { return rs.Scan(&p) }); err != nil {
+		return 0, err
+	}
+	return eventlog.Position(p), f(q)
+}
+
+func (q snapshot) query(ctx context.Context, text string, args []any, each func(*sql.Rows) error) error {
+	st, err := q.g.question(ctx, text)
+	if err != nil {
+		return damage(err)
+	}
+	if st == nil {
+		return eachRow(ctx, q.tx, text, args, each)
+	}
+	rows, err := q.tx.StmtContext(ctx, st).QueryContext(ctx, args...)
+	if err != nil {
+		return damage(err)
+	}
+	return scanAll(rows, each)
 }
 
 // Position returns how far the views have come. Read it before a query: the answer reflects at least that.

@@ -196,7 +196,7 @@ func TestListsHoldExactlyWhatIsVisible(t *testing.T) {
 }
 
 func TestFiltersAndOrders(t *testing.T) {
-	log, h := sample(t, 50, 900)
+	log, h := sample(t, 50, 1300)
 	r := open(t, t.TempDir(), log)
 	wait(t, r, h.end)
 	v, units, random := r.Views(), r.Units(), rand.New(rand.NewPCG(50, 3))

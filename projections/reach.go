@@ -24,6 +24,8 @@ type Viewer struct {
 	Actor        string // also sees what this actor raised, wherever it lies; "" = nothing by that
 	All          bool   // sees everything, wherever it lies
 	Confidential bool   // may see confidential demands, by the rules above but never because of an order
+
+	Mediates orgs.UnitCode // a mediator's place on the ladder: also sees disputes below it and above it; "" = no mediator
 }
 
 // reason is one rule by which rows are seen. level and value name a column that all of them share.
@@ -73,10 +75,13 @@ func (l listing) reasons(v Viewer, units *orgs.Tree, place orgs.UnitCode) []reas
 		if l.lead {
 			add(reason{conditions: []condition{{"d.lead = ?", []any{string(seat)}}}, level: "lead", value: string(seat)})
 		}
-		if l.category != stream.Topic {
+		if l.category == stream.Demand || l.category == stream.Order {
 			add(reason{conditions: []condition{{"EXISTS (SELECT 1 FROM reach AS y WHERE y.kind = ? AND y.seat = ? AND y.id = d.id)",
 				[]any{string(l.category), string(seat)}}}, through: string(seat)})
 		}
+	}
+	if l.category == stream.Dispute {
+		rs = append(rs, v.disputeReasons(units)...)
 	}
 	if v.Actor != "" && l.raised {
 		add(reason{conditions: []condition{{"d.raised_by = ?", []any{v.Actor}}}, level: "raised_by", value: v.Actor})
@@ -124,7 +129,7 @@ func (v *Views) Visible(ctx context.Context, who Viewer, kind stream.Category, i
 	return visible, nil
 }
 
-var listings = []listing{demandList, topicList, orderList, whistleList, unitList}
+var listings = []listing{demandList, topicList, orderList, disputeList, whistleList, unitList}
 
 // Reach is the view of who sees what beyond where it lies.
 //

@@ -28,7 +28,7 @@ func (Topics) Tables() []Table {
 			[]Column{{"summary", Text}, {"reason", Text}, {"cycle", Integer}, {"orders", Blob}, {"supporters", Integer}, {"results", Integer},
 				{"target", Blob}, {"due", Integer}, {"meeting_at", Integer}, {"raised_at", Integer}, {"recorded_at", Integer}, {"adopted_at", Integer},
 				{"handed_at", Integer}, {"ended_at", Integer}, {"since", Integer}, {"changed_at", Integer}, {"raised_by", Text}}),
-		Indexes: append(listIndexes("area", "street", "district", "raised_by"), Index{Columns: []string{"number"}}),
+		Indexes: append(topicList.indexes("area", "street", "district", "raised_by"), Index{Columns: []string{"number"}}),
 	}}
 }
 

@@ -38,13 +38,13 @@ func (Whistles) Tables() []Table {
 			[]Column{{"spot", Text}, {"task", Text}, {"outcome", Text}, {"demand", Blob}, {"topic", Blob}, {"order_id", Blob}, {"units", Integer},
 				{"came", Integer}, {"present", Integer}, {"due", Integer}, {"raised_at", Integer}, {"concluded_at", Integer}, {"ended_at", Integer},
 				{"since", Integer}, {"changed_at", Integer}}),
-		Indexes: listIndexes("area", "street", "district"),
+		Indexes: whistleList.indexes("area", "street", "district"),
 	}, {
 		Name: "whistle_units", Key: 1,
 		Columns: slices.Concat([]Column{{"id", Blob}, {"whistle", Blob}, {"unit", Text}, {"phase", Text}, {"class", Text}}, siteColumns,
 			[]Column{{"due", Integer}, {"raised_at", Integer}, {"reported_at", Integer}, {"late", Integer}, {"absent", Integer}, {"excused", Integer},
 				{"released_at", Integer}, {"left_early", Integer}, {"carded", Integer}, {"score", Integer}, {"outcome", Integer}, {"unrated", Integer}, {"comment", Text}}),
-		Indexes: append(listIndexes("unit", "area", "street", "district"), Index{Columns: []string{"whistle", "unit"}, Unique: true}),
+		Indexes: append(unitList.indexes("unit", "area", "street", "district"), Index{Columns: []string{"whistle", "unit"}, Unique: true}),
 	}}
 }
 

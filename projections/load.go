@@ -1,0 +1,511 @@
+package projections
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"gridcase/domain/calendar"
+	"gridcase/domain/demand"
+	"gridcase/domain/orgs"
+	"gridcase/eventlog"
+)
+
+// By is what figures are put together by.
+type By string
+
+// By place: what lies there. By desk: the orders that a unit leads, or that were given to a person in it.
+const (
+	ByDistrict  By = "district"
+	ByStreet    By = "street"
+	ByCommunity By = "community"
+	ByGrid      By = "grid"
+	ByUnit      By = "unit"
+	ByWorker    By = "worker"
+)
+
+// desk reports whether orders count where they are worked on, and not where they lie.
+func (b By) desk() bool { return b == ByUnit || b == ByWorker }
+
+// LoadQuery asks for figures of a unit, one row for each part of it. It is for who may see all that lies in the unit, and all
+// that is led from it: then each figure is the count of a list.
+type LoadQuery struct {
+	Unit         orgs.UnitCode
+	By           By
+	At           time.Time     // overdue and age are as of this instant
+	From, To     calendar.Date // what began, ended and was done from From on, before To
+	Kinds        []string      // only these; nil: all, with errands in a line of their own
+	Confidential bool          // reports count among the demands
+	Limit        int           // rows, 1 to 200
+	After        string        // the row before the first: [LoadRow.Key]
+}
+
+// The lines of a row.
+const (
+	Cases   = iota // all that was asked for but errands
+	Errands        // 帮办代办, which stay out of what is put together (errands)
+	lines
+)
+
+// Load is what [Views.Load] answers.
+type Load struct {
+	Position eventlog.Position // exactly: all figures are of one state of the views
+	Rows     []LoadRow         // in the order of their places, never by their figures
+	Next     string            // After for the next rows; "" = that is all
+	Total    LoadRow           // of the unit as a whole, with its days; by place only
+}
+
+// LoadRow is one part of the unit.
+type LoadRow struct {
+	Key        string
+	Place      // as a filter of the lists takes it; by place only
+	Lead       orgs.UnitCode
+	Worker     string // "" = nobody in particular, or by unit
+	Grids      int    // that are worked; by place only
+	Households int    // of these grids
+	Orders     [lines]Figures
+	Demands    [lines]Figures // by place only
+}
+
+// Ages are the days from which on an open case is in each of the age groups: 0–3, 4–7, 8–15, 16–30, more than 30 days.
+var Ages = [...]calendar.Date{0, 4, 8, 16, 31}
+
+// Figures count cases. Each is the number of rows of a list: see [Standing].
+type Figures struct {
+	Open     int
+	Overdue  int
+	Aged     [len(Ages)]int // open, by the days between the date it began and that of At
+	In       int            // began in the period
+	Out      int            // ended in the period, and not gone on with since
+	Contact  Times          // of orders
+	Handling Times
+	Total    Times
+	Days     []Flow // of the total only: the days of the period on which anything began or ended
+
+	minutes [3][]int32
+	days    []Flow // of the whole period
+}
+
+// Flow is what began and ended on a day.
+type Flow struct {
+	Day     calendar.Date
+	In, Out int
+}
+
+// Times are whole minutes, truncated, by nearest rank: ⌈0.5 n⌉ and ⌈0.9 n⌉. They say nothing if N is 0.
+type Times struct{ N, Median, P90 int }
+
+// timesOf sorts ms.
+func timesOf(ms []int32) Times {
+	n := len(ms)
+	if n == 0 {
+		return Times{}
+	}
+	slices.Sort(ms)
+	return Times{N: n, Median: int(ms[(n+1)/2-1]), P90: int(ms[(9*n+9)/10-1])}
+}
+
+// ErrBy: the unit has no such parts, or does not exist.
+var ErrBy = errors.New("the unit has no such parts")
+
+// Load adds up the figures of a unit. It costs the rows of the books within the unit, of the leaves of the period, and a pass over the keys of
+// the overdue cases on the page; what ended before the period costs nothing. It returns [ErrBy] and [ErrLimit].
+func (v *Views) Load(ctx context.Context, q LoadQuery) (l Load, err error) {
+	if q.Limit < 1 || q.Limit > 200 {
+		return l, ErrLimit
+	}
+	c := counting{LoadQuery: q, units: v.runner.Units(), rows: map[string]*LoadRow{}}
+	if err := c.begin(); err != nil {
+		return l, err
+	}
+	l.Position, err = v.snapshot(ctx, func(s snapshot) error {
+		for _, b := range c.books() {
+			if err := c.read(ctx, s, b); err != nil {
+				return err
+			}
+		}
+		l.Rows, l.Next = c.page()
+		return c.late(ctx, s, l.Rows)
+	})
+	if err != nil {
+		return Load{}, fmt.Errorf("workload of %s: %w", q.Unit, err)
+	}
+	for i := range l.Rows {
+		l.Rows[i].finish()
+	}
+	c.total.finish()
+	l.Total = c.total
+	return l, nil
+}
+
+// counting is one question under way.
+type counting struct {
+	LoadQuery
+	units *orgs.Tree
+	base  Place  // the unit, as the lists ask for it
+	path  string // of the unit; scopes of the books begin with it
+	rows  map[string]*LoadRow
+	total LoadRow
+}
+
+func (c *counting) begin() error {
+	u, known := c.units.Unit(c.Unit)
+	if !known {
+		return ErrBy
+	}
+	c.path = c.units.Path(c.Unit)
+	switch u.Kind {
+	case orgs.City:
+	case orgs.District:
+		c.base.District = c.Unit
+	case orgs.Street:
+		c.base.Street = c.Unit
+	case orgs.Grid:
+		c.base.Community, c.base.Grid = u.Parent, orgs.GridCode(c.Unit)
+	default:
+		c.base.Community = c.Unit
+		if in, found := c.units.Ancestor(c.Unit, orgs.Community); found && in != c.Unit && !c.By.desk() {
+			return ErrBy // what lies within a community lies in it, or in one of its grids
+		}
+	}
+	c.total = LoadRow{Place: c.base}
+	above := []By{ByDistrict, ByStreet, ByCommunity, ByGrid}
+	finest := map[orgs.Kind]int{orgs.City: 0, orgs.District: 1, orgs.Street: 2, orgs.Grid: 3}
+	least, governs := finest[u.Kind]
+	if !governs {
+		least = 2
+	}
+	if !c.By.desk() && slices.Index(above, c.By) < least {
+		return ErrBy
+	}
+	if !c.By.desk() {
+		c.parts(c.Unit)
+	}
+	return nil
+}
+
+// parts makes a row for each part of the unit that is open, whether anything lies there or not.
+func (c *counting) parts(code orgs.UnitCode) {
+	u, _ := c.units.Unit(code)
+	var grids []orgs.GridInfo
+	switch u.Kind {
+	case orgs.Community:
+		grids = c.units.Grids(code)
+	case orgs.Grid:
+		if g, known := c.units.Grid(orgs.GridCode(code)); known {
+			grids = []orgs.GridInfo{g}
+		}
+	}
+	here := c.units.Path(code)
+	if By(u.Kind) == c.By && u.Kind != orgs.Grid && !u.Closed {
+		c.row(here)
+	}
+	for _, g := range grids {
+		if g.Retired {
+			continue
+		}
+		at := areaPath(c.units, g.Community)
+		if c.By == ByGrid {
+			at += string(g.Code) + "/"
+		}
+		for _, r := range []*LoadRow{c.row(at), &c.total} {
+			r.Grids++
+			r.Households += g.Households
+		}
+	}
+	for _, child := range c.units.Children(code) {
+		c.parts(child)
+	}
+}
+
+// row returns the row that a scope belongs to.
+func (c *counting) row(path string) *LoadRow {
+	key := path
+	switch c.By {
+	case ByDistrict, ByStreet:
+		kind := orgs.District
+		if c.By == ByStreet {
+			kind = orgs.Street
+		}
+		key = c.path + Nowhere
+		if u, in := c.units.Ancestor(seatCode(path), kind); in {
+			key = c.units.Path(u)
+		}
+	case ByUnit:
+		key, _, _ = strings.Cut(path, " ")
+	}
+	r, here := c.rows[key]
+	if here {
+		return r
+	}
+	r = &LoadRow{Key: key, Place: c.base}
+	c.rows[key] = r
+	last := seatCode(key)
+	switch c.By {
+	case ByDistrict:
+		r.District = last
+	case ByStreet:
+		r.Street = last
+	case ByCommunity:
+		r.Community = last
+	case ByGrid:
+		area := path[:strings.LastIndexByte(strings.TrimSuffix(path, "/"), '/')+1]
+		r.Community, r.Grid = seatCode(area), orgs.GridCode(last)
+		if last == "" {
+			r.Grid = Nowhere
+		}
+	case ByUnit, ByWorker:
+		lead, worker, _ := strings.Cut(key, " ")
+		r.Place, r.Lead, r.Worker = Place{}, seatCode(lead), worker
+	}
+	return r
+}
+
+// books are those that the rows are put together from.
+func (c *counting) books() []string {
+	switch {
+	case c.By.desk():
+		return []string{orderDesks}
+	case c.By == ByGrid:
+		return []string{orderGrids, demandGrids}
+	}
+	return []string{orderPlaces, demandPlaces}
+}
+
+// read adds up what a book says of the unit.
+func (c *counting) read(ctx context.Context, s snapshot, book string) error {
+	path := c.path
+	if c.base.Grid != "" && !c.By.desk() {
+		path = areaPath(c.units, c.base.Community) + string(c.base.Grid) + "/"
+	}
+	to := strings.TrimSuffix(path, "/") + "0"
+	figures := func(scope, kind string) []*Figures {
+		line := Cases
+		switch {
+		case book != orderDesks && strings.HasPrefix(book, "demand") && kind == string(demand.Report) && !c.Confidential,
+			c.Kinds != nil && !slices.Contains(c.Kinds, kind):
+			return nil
+		case c.Kinds == nil && kind == string(demand.Errand):
+			line = Errands
+		}
+		r := c.row(scope)
+		if strings.HasPrefix(book, "demand") {
+			return []*Figures{&r.Demands[line], &c.total.Demands[line]}
+		}
+		return []*Figures{&r.Orders[line], &c.total.Orders[line]}
+	}
+	today := calendar.DateOf(c.At)
+	var scope, kind string
+	var days, began, ended, contact, handling, total sql.RawBytes
+	err := s.query(ctx, "SELECT scope, kind, days FROM workload_open WHERE book = ? AND scope >= ? AND scope < ?", []any{book, path, to}, func(rs *sql.Rows) error {
+		if err := rs.Scan(&scope, &kind, &days); err != nil {
+			return err
+		}
+		for _, f := range figures(scope, kind) {
+			for i := range noted(days).len() {
+				k := noted(days).at(i)
+				f.Open += int(k.value)
+				f.Aged[ageOf(today-k.day)] += int(k.value)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for leaf := leafOf(c.From); leaf <= leafOf(c.To-1); leaf++ {
+		err := s.query(ctx, "SELECT scope, kind, began, ended, contact, handling, total FROM workload_leaves WHERE book = ? AND leaf = ? AND scope >= ? AND scope < ?",
+			[]any{book, leaf, path, to}, func(rs *sql.Rows) error {
+				if err := rs.Scan(&scope, &kind, &began, &ended, &contact, &handling, &total); err != nil {
+					return err
+				}
+				for i, f := range figures(scope, kind) {
+					f.flow(c, noted(began), i > 0, func(in *Flow, n int) { in.In += n; f.In += n })
+					f.flow(c, noted(ended), i > 0, func(out *Flow, n int) { out.Out += n; f.Out += n })
+					for i, ms := range []sql.RawBytes{contact, handling, total} {
+						for j := range noted(ms).len() {
+							if k := noted(ms).at(j); k.day >= c.From && k.day < c.To {
+								f.minutes[i] = append(f.minutes[i], k.value)
+							}
+						}
+					}
+				}
+				return nil
+			})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ageOf returns the age group of an open case. One that began after At is as young as any.
+func ageOf(days calendar.Date) int {
+	i := len(Ages) - 1
+	for i > 0 && days < Ages[i] {
+		i--
+	}
+	return i
+}
+
+// flow adds up a list of days, and each day by itself if daily.
+func (f *Figures) flow(c *counting, days noted, daily bool, add func(*Flow, int)) {
+	for i := range days.len() {
+		k := days.at(i)
+		if k.day < c.From || k.day >= c.To {
+			continue
+		}
+		if !daily {
+			add(new(Flow), int(k.value))
+			continue
+		}
+		if f.days == nil {
+			f.days = make([]Flow, c.To-c.From)
+		}
+		day := &f.days[k.day-c.From]
+		day.Day = k.day
+		add(day, int(k.value))
+	}
+}
+
+func (r *LoadRow) finish() {
+	for _, fs := range []*[lines]Figures{&r.Orders, &r.Demands} {
+		for i := range fs {
+			f := &fs[i]
+			f.Contact, f.Handling, f.Total = timesOf(f.minutes[0]), timesOf(f.minutes[1]), timesOf(f.minutes[2])
+			f.Days = slices.DeleteFunc(f.days, func(d Flow) bool { return d == Flow{} })
+			f.minutes, f.days = [3][]int32{}, nil
+		}
+	}
+}
+
+// page cuts the rows that are asked for.
+func (c *counting) page() (rows []LoadRow, next string) {
+	for _, r := range c.rows {
+		if r.Key > c.After {
+			rows = append(rows, *r)
+		}
+	}
+	slices.SortFunc(rows, func(a, b LoadRow) int { return cmp.Compare(a.Key, b.Key) })
+	if len(rows) > c.Limit {
+		rows = rows[:c.Limit]
+		next = rows[c.Limit-1].Key
+	}
+	return rows, next
+}
+
+// late counts what is overdue, for the rows of the page and for the total.
+func (c *counting) late(ctx context.Context, s snapshot, rows []LoadRow) error {
+	type target struct {
+		key     string // of the row: grid, worker; "" = the only one
+		figures *[lines]Figures
+	}
+	type group struct {
+		l            listing
+		level, value string
+		outside      string // a column that must be empty
+		by           string // a column that rows are told apart by
+		targets      []target
+	}
+	var groups []*group
+	index := map[string]*group{}
+	enter := func(g group, t target) {
+		id := g.l.table + " " + g.level + " " + g.value + " " + g.outside + " " + g.by
+		if index[id] == nil {
+			index[id] = &g
+			groups = append(groups, &g)
+		}
+		index[id].targets = append(index[id].targets, t)
+	}
+	place := func(l listing, p Place, fs *[lines]Figures) {
+		g, key := group{l: l}, ""
+		for _, x := range []struct {
+			column string
+			value  orgs.UnitCode
+		}{{"district", p.District}, {"street", p.Street}, {"area", p.Community}} {
+			if x.value == Nowhere {
+				g.outside = x.column
+			} else if x.value != "" {
+				g.level, g.value = x.column, string(x.value)
+			}
+		}
+		if p.Grid != "" {
+			g.by, key = "grid", strings.TrimPrefix(string(p.Grid), Nowhere)
+		}
+		enter(g, target{key, fs})
+	}
+	for i := range rows {
+		r := &rows[i]
+		switch c.By {
+		case ByUnit:
+			enter(group{l: orderList, level: "lead", value: string(r.Lead)}, target{"", &r.Orders})
+		case ByWorker:
+			enter(group{l: orderList, level: "lead", value: string(r.Lead), by: "worker"}, target{r.Worker, &r.Orders})
+		default:
+			place(orderList, r.Place, &r.Orders)
+			place(demandList, r.Place, &r.Demands)
+		}
+	}
+	whole := len(rows) == len(c.rows)
+	if !c.By.desk() && !whole {
+		place(orderList, c.base, &c.total.Orders)
+		place(demandList, c.base, &c.total.Demands)
+	}
+	for _, g := range groups {
+		conditions := []condition{{"d.phase IN (" + marks(len(g.l.late)) + ")", anys(g.l.late)}, {"d.due < ?", []any{c.At.Unix()}}}
+		if g.level != "" {
+			conditions = append(conditions, condition{"d." + g.level + " = ?", []any{g.value}})
+		} else if !c.By.desk() {
+			conditions = append(conditions, within(c.path))
+		}
+		if g.outside != "" {
+			conditions = append(conditions, condition{text: "d." + g.outside + " = ''"})
+		}
+		if g.l.confidential && !c.Confidential {
+			conditions = append(conditions, condition{"d.kind <> ?", []any{string(demand.Report)}})
+		}
+		errand := "0"
+		if c.Kinds == nil {
+			errand = "d.kind = 'errand'"
+		} else if len(c.Kinds) > 0 {
+			conditions = append(conditions, condition{"d.kind IN (" + marks(len(c.Kinds)) + ")", anys(c.Kinds)})
+		}
+		where, args := joined(conditions)
+		key, grouped := "''", ""
+		if g.by != "" {
+			key, grouped = "d."+g.by, " GROUP BY d."+g.by
+		}
+		text := fmt.Sprintf("SELECT %s, count(*), ifnull(sum(%s), 0) FROM %s AS d INDEXED BY %s%s%s", key, errand, g.l.table,
+			g.l.index(g.level, "due"), where, grouped)
+		err := s.query(ctx, text, args, func(rs *sql.Rows) error {
+			var key string
+			var all, errands int
+			if err := rs.Scan(&key, &all, &errands); err != nil {
+				return err
+			}
+			for _, t := range g.targets {
+				if t.key == key {
+					t.figures[Cases].Overdue, t.figures[Errands].Overdue = all-errands, errands
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	for i := range rows {
+		for line := range lines {
+			if whole {
+				c.total.Orders[line].Overdue += rows[i].Orders[line].Overdue
+				c.total.Demands[line].Overdue += rows[i].Demands[line].Overdue
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,242 @@
+package projections
+
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+	"time"
+
+	"gridcase/domain/calendar"
+	"gridcase/domain/demand"
+	"gridcase/domain/order"
+	"gridcase/domain/orgs"
+)
+
+// Workload is the view of who has how much to do (工作量): what is open by the day it began, and for each day what
+// began, what came to an end, and how long things took. [Views.Load] answers from it.
+//
+// Figures are kept in books, and in a book by a scope, a path: where a case lies, or who leads an order. A case counts where its
+// row in the lists says it lies, by the path that its unit had from the beginning: as it was (rule I17). A figure of a district is the
+// sum of its scopes.
+type Workload struct{}
+
+// The books. A scope of orderDesks ends with a space and the opaque id of the person that an order was given to, which may be "".
+const (
+	orderPlaces  = "order/place"
+	orderGrids   = "order/grid"
+	orderDesks   = "order/desk"
+	demandPlaces = "demand/place"
+	demandGrids  = "demand/grid"
+)
+
+var (
+	workloadOpen = Table{Name: "workload_open", Key: 3, Compact: true,
+		Columns: []Column{{"book", Text}, {"scope", Text}, {"kind", Text}, {"days", Blob}}}
+	// A leaf is 32 days: few rows for a year, and a row is small enough to be written again for each event.
+	workloadLeaves = Table{Name: "workload_leaves", Key: 4, Compact: true,
+		Columns: []Column{{"book", Text}, {"leaf", Integer}, {"scope", Text}, {"kind", Text}, {"began", Blob}, {"ended", Blob},
+			{"contact", Blob}, {"handling", Blob}, {"total", Blob}}}
+)
+
+// Name implements [View].
+func (Workload) Name() string { return "workload" }
+
+// Tables implements [View].
+func (Workload) Tables() []Table { return []Table{workloadOpen, workloadLeaves} }
+
+// Apply implements [View].
+func (Workload) Apply(tx *Tx, e Entry) error {
+	var before, after work
+	switch s := e.After.(type) {
+	case demand.State:
+		after = demandWork(s, e.Units)
+		if b, begun := e.Before.(demand.State); begun {
+			before = demandWork(b, e.Units)
+		}
+	case order.State:
+		after = orderWork(s, e.Units)
+		if b, begun := e.Before.(order.State); begun {
+			before = orderWork(b, e.Units)
+		}
+	}
+	if before == after {
+		return nil
+	}
+	for i := range after.in {
+		b, a := before.in[i], after.in[i]
+		moved := b != a || before.kind != after.kind
+		for m := range after.marks {
+			if was, is := before.marks[m], after.marks[m]; moved || was != is {
+				was.book(tx, b, before.kind, m, -1)
+				is.book(tx, a, after.kind, m, 1)
+			}
+		}
+	}
+	return nil
+}
+
+// work is what one case adds to the figures. Works compare with ==.
+type work struct {
+	kind  string
+	in    [3]scope
+	marks [markKinds]mark
+}
+
+type scope struct{ book, path string }
+
+// mark is one thing counted of a case: on which day, and, of a time that something took, how long. The zero mark is none.
+type mark struct {
+	day   calendar.Date
+	value int32 // whole minutes, truncated
+}
+
+// The marks of a case.
+const (
+	openMark = iota // the day it began, while it is open
+	beganMark
+	endedMark
+	contactMark // on the day of contact: from the dispatch of the leg
+	handledMark // on the day it was found done: from the dispatch of the leg to the report, or from acceptance to the answer
+	totalMark   // on the day it was closed: from beginning to end
+	markKinds
+)
+
+func demandWork(s demand.State, units *orgs.Tree) work {
+	place := areaPath(units, s.Unit)
+	w := work{kind: string(s.Kind), in: [3]scope{{demandPlaces, place}, {demandGrids, place + string(s.Grid) + "/"}}}
+	w.life(s.RaisedAt, s.ClosedAt, s.Phase.Terminal(), s.Phase == demand.PhaseClosed)
+	w.took(handledMark, s.AcceptedAt, answeredAt(s), answeredAt(s))
+	return w
+}
+
+func orderWork(s order.State, units *orgs.Tree) work {
+	place, leg := areaPath(units, s.Place), s.Leg()
+	w := work{kind: s.Kind, in: [3]scope{{orderPlaces, place}, {orderGrids, place + string(s.Grid) + "/"}, {orderDesks, units.Path(s.Lead) + " " + s.Worker}}}
+	w.life(s.DispatchedAt, s.ClosedAt, s.Phase.Terminal(), s.Phase == order.PhaseClosed)
+	w.took(contactMark, leg.DispatchedAt, leg.ContactedAt, leg.ContactedAt)
+	w.took(handledMark, leg.DispatchedAt, s.Report.DoneAt, handledAt(s))
+	return w
+}
+
+// areaPath is the path of the community that a unit lies in, or of the unit itself while none is known.
+func areaPath(units *orgs.Tree, u orgs.UnitCode) string {
+	if c, in := units.Ancestor(u, orgs.Community); in {
+		u = c
+	}
+	return units.Path(u)
+}
+
+// life marks beginning and end.
+func (w *work) life(began, ended time.Time, over, closed bool) {
+	day := mark{day: calendar.DateOf(began)}
+	w.marks[beganMark] = day
+	switch {
+	case !over:
+		w.marks[openMark] = day
+	case !ended.IsZero():
+		w.marks[endedMark] = mark{day: calendar.DateOf(ended)}
+		if closed {
+			w.took(totalMark, began, ended, ended)
+		}
+	}
+}
+
+// took marks how long something took, on the day that it counts for; nothing if that is none.
+func (w *work) took(m int, from, to, on time.Time) {
+	if on.IsZero() {
+		return
+	}
+	minutes := max(0, to.Sub(from)/time.Minute) // what happened before it was entered took no time
+	w.marks[m] = mark{calendar.DateOf(on), int32(min(minutes, math.MaxInt32))}
+}
+
+// book enters a mark in a scope, or takes it out again.
+func (k mark) book(tx *Tx, in scope, kind string, m, sign int) {
+	if k == (mark{}) || in.book == "" {
+		return
+	}
+	if m == openMark {
+		days := noted{}
+		if row, found := tx.Get(workloadOpen.Name, in.book, in.path, kind); found {
+			days = row[3].([]byte)
+		}
+		if days = days.count(k.day, sign); len(days) == 0 {
+			tx.Delete(workloadOpen.Name, in.book, in.path, kind)
+			return
+		}
+		tx.Put(workloadOpen.Name, in.book, in.path, kind, []byte(days))
+		return
+	}
+	leaf := leafOf(k.day)
+	row, found := tx.Get(workloadLeaves.Name, in.book, leaf, in.path, kind)
+	if row = slices.Clone(row); !found {
+		row = []any{in.book, leaf, in.path, kind, []byte{}, []byte{}, []byte{}, []byte{}, []byte{}}
+	}
+	column := 4 + m - beganMark
+	switch days := noted(row[column].([]byte)); {
+	case m == beganMark || m == endedMark:
+		row[column] = []byte(days.count(k.day, sign))
+	case sign > 0:
+		row[column] = []byte(days.append(k))
+	default:
+		row[column] = []byte(days.without(k))
+	}
+	for _, left := range row[4:] {
+		if len(left.([]byte)) > 0 {
+			tx.Put(workloadLeaves.Name, row...)
+			return
+		}
+	}
+	tx.Delete(workloadLeaves.Name, in.book, leaf, in.path, kind)
+}
+
+// leafDays is how many days a leaf has.
+const leafDays = 32
+
+func leafOf(d calendar.Date) int64 { return int64(d) / leafDays }
+
+// noted is a list of days with a number each, eight bytes: how many of a day, in the order of the days; or how many minutes, in
+// the order in which they came.
+type noted []byte
+
+const noteSize = 8
+
+func (n noted) len() int { return len(n) / noteSize }
+
+func (n noted) at(i int) mark {
+	b := n[i*noteSize:]
+	return mark{calendar.Date(binary.BigEndian.Uint32(b)), int32(binary.BigEndian.Uint32(b[4:]))}
+}
+
+func (n noted) append(k mark) noted {
+	n = binary.BigEndian.AppendUint32(n, uint32(k.day))
+	return binary.BigEndian.AppendUint32(n, uint32(k.value))
+}
+
+// count returns the list with by more of a day; n itself stays as it is.
+func (n noted) count(d calendar.Date, by int) noted {
+	i := n.len()
+	for i > 0 && n.at(i-1).day >= d { // most often it is the last day
+		i--
+	}
+	k, end := mark{d, int32(by)}, i
+	if i < n.len() && n.at(i).day == d {
+		k.value, end = k.value+n.at(i).value, i+1
+	}
+	out := make(noted, 0, len(n)+noteSize)
+	out = append(out, n[:i*noteSize]...)
+	if k.value != 0 {
+		out = out.append(k)
+	}
+	return append(out, n[end*noteSize:]...)
+}
+
+// without returns the list without one such mark; n itself stays as it is.
+func (n noted) without(k mark) noted {
+	for i := range n.len() {
+		if n.at(i) == k {
+			return slices.Concat(n[:i*noteSize], n[(i+1)*noteSize:])
+		}
+	}
+	return n
+}
