@@ -78,7 +78,8 @@ func (b *buffer) String() string              { b.mu.Lock(); defer b.mu.Unlock()
 func open(t testing.TB, change ...func(*api.Config)) *house {
 	t.Helper()
 	ctx, dir := context.Background(), t.TempDir()
-	h := &house{t: t, log: mem.Open(), now: time.Date(2025, 3, 3, 1, 0, 0, 0, time.UTC), logged: &buffer{}, registry: prometheus.NewRegistry()}
+	h := &house{t: t, now: time.Date(2025, 3, 3, 1, 0, 0, 0, time.UTC), logged: &buffer{}, registry: prometheus.NewRegistry()}
+	h.log = mem.Open(mem.WithClock(h.clock))
 	must := func(err error) {
 		t.Helper()
 		if err != nil {

@@ -27,6 +27,7 @@ type demoCmd struct {
 	Listen  string `default:"127.0.0.1:8080" help:"Address to listen on." placeholder:"ADDR"`
 	Demands int    `default:"2000" help:"Demands of the synthetic year."`
 	Seed    uint64 `default:"1501" help:"Seed: the same seed makes the same city."`
+	Fire    bool   `default:"true" negatable:"" help:"Let the clock act on what is due."`
 	Size    string `default:"city" enum:"street,district,city" help:"How much of the city: street, district or city."`
 }
 
@@ -60,7 +61,7 @@ func (c demoCmd) Run(ctx context.Context, s streams) (err error) {
 			return fmt.Errorf("seed the demo city: %w", err)
 		}
 	}
-	return serve(ctx, s, serving{data: c.Data, listen: c.Listen, level: slog.LevelWarn, synthetic: true,
+	return serve(ctx, s, serving{data: c.Data, listen: c.Listen, level: slog.LevelWarn, synthetic: true, fire: c.Fire,
 		options: houseOptions{policy: demoPolicy()},
 		ready: func(url string, h *house, keys *access.Store) error {
 			path, err := demoLogins(ctx, c.Data, h.engine.Units(), keys)

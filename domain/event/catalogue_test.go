@@ -461,7 +461,7 @@ var plain = reasons(map[string][]string{
 	"a word that the program itself writes": {
 		"deadline-recomputed/1.replaces", "demand-answered-on-the-spot/1.waiver", "demand-answered/1.from.type",
 		"demand-progress-noted/1.from.type", "demand-progress-noted/1.state", "demand-returned-to-pool/1.cause",
-		"log-opened/1.origin", "log-opened/1.prefix", "log-opened/1.service_vkey", "numbers-reserved/1.day",
+		"log-opened/1.origin", "log-opened/1.prefix", "log-opened/1.service_vkey", "node-checked-in/1.program", "numbers-reserved/1.day",
 		"personal-data-read/1.fields[]", "personal-data-read/1.streams[]", "problem-order-flagged/1.cause",
 		"order-clock-expired/1.id", "order-escalated/1.id", "order-escalated/1.rule", "order-warning-raised/1.id",
 		"role-revoked/1.reason", "verify-salt-committed/1.month", "verify-salt-revealed/1.month",

@@ -53,6 +53,7 @@ var homes = map[string]string{
 	"personal-data-read/1":      "gridcase.access-‹day›-‹node›",
 	"verify-salt-committed/1":   "gridcase.policy-verify",
 	"verify-salt-revealed/1":    "gridcase.policy-verify",
+	"node-checked-in/1":         "gridcase.node-‹node›",
 }
 
 func TestTheEventReferenceIsCurrent(t *testing.T) {

@@ -209,6 +209,11 @@ func (cs Clocks) Step(fs Firings, id string, at At) (Fired, bool, *Refusal) {
 	return f, true, nil
 }
 
+// Overdue reports whether a clock still runs whose expiry is in the log.
+func (cs Clocks) Overdue(fs Firings) bool {
+	return slices.ContainsFunc(cs, func(d calendar.Due) bool { return fs.Of(d.ID).Expired })
+}
+
 // Due returns a running clock by the id of its due instant: what a machine asks before it decides what expiry means.
 func (cs Clocks) Due(id string) (calendar.Due, bool) { return cs.byID(id) }
 
