@@ -29,7 +29,7 @@ type Timetable interface {
 }
 
 // clock is who fires alarms.
-var clock = rule.Actor{ID: "clock", Role: orgs.System}
+var clock = rule.Actor{ID: rule.ClockID, Role: orgs.System}
 
 // ErrHeld: alarms are held back, because the timetable is behind or the clock is not to be trusted. They are not lost:
 // they fire, late, once that is over.
@@ -55,13 +55,14 @@ type Deadlines struct {
 // rest is an alarm that is not tried again for a while: it was refused, or decided nothing and still stands.
 type rest struct {
 	revision int64         // of its stream then; when that moves on, it is tried at once
+	long     time.Duration // twice as long each time
 	until    time.Duration // by the time that went by
 }
 
-// How long an alarm rests: a refusal is not likely to change by itself, a fault may.
+// How long an alarm rests, at first and at most.
 const (
-	restRefused = time.Hour
-	restFaulty  = time.Minute
+	shortRest = time.Second
+	longRest  = time.Hour
 )
 
 // page is how many slots are read at once.
@@ -189,12 +190,10 @@ func (s *sweep) run(ctx context.Context) error {
 // take fires the earliest alarm of a stream if it is the slot's turn, and queues the one after it.
 func (s *sweep) take(ctx context.Context, slot event.Slot, now time.Time) error {
 	f, err := s.e.folded(ctx, slot.Stream)
-	a, wanted := s.earliest(slot.Stream, f)
-	if err == nil && (!wanted || a.ID != slot.ID || a.Step != slot.Step || !a.At.Equal(slot.At)) {
-		// What we keep of the stream may be older than the timetable: another node wrote to it.
+	if err == nil && !s.agrees(slot, f) { // what we keep of the stream may be older than the timetable: another node wrote to it
 		f, err = s.e.read(ctx, slot.Stream)
-		a, wanted = s.earliest(slot.Stream, f)
 	}
+	a, wanted := s.earliest(slot.Stream, f)
 	switch {
 	case err != nil:
 		return s.faulty(slot.Stream, f, slot.ID+"/"+slot.Step, err)
@@ -220,15 +219,15 @@ func (s *sweep) take(ctx context.Context, slot event.Slot, now time.Time) error 
 			return s.faulty(slot.Stream, f, a.Key(), err)
 		}
 		if same, stands := s.earliest(slot.Stream, f); stands && same.Key() == a.Key() {
-			s.rest(slot.Stream, f, a.Key(), restRefused)
+			s.rest(slot.Stream, f, a.Key())
 		}
 	case errors.As(err, &refusal) && refusal.Rule == "I15":
-		s.rest(slot.Stream, f, a.Key(), time.Second) // our clock moved between looking and deciding
+		s.rest(slot.Stream, f, a.Key()) // our clock moved between looking and deciding
 	case errors.As(err, &refusal), errors.As(err, &open):
 		if err := s.park(ctx, slot.Stream, a, err); err != nil {
 			return err
 		}
-		s.rest(slot.Stream, f, a.Key(), restRefused)
+		s.rest(slot.Stream, f, a.Key())
 	default:
 		return s.faulty(slot.Stream, f, a.Key(), err)
 	}
@@ -255,22 +254,32 @@ func (d *Deadlines) faulty(n stream.Name, f folded, key string, err error) error
 	}
 	if !errors.Is(err, eventlog.ErrConflict) { // the next sweep is soon enough
 		d.e.Logger.Error("an alarm can not be fired", "stream", n, "alarm", key, "error", err)
-		d.rest(n, f, key, restFaulty)
+		d.rest(n, f, key)
 	}
 	return nil
 }
 
 // rest keeps an alarm from being tried again until its stream moves on, or some time has gone by.
-func (d *Deadlines) rest(n stream.Name, f folded, key string, long time.Duration) {
+func (d *Deadlines) rest(n stream.Name, f folded, key string) {
 	if d.idle[n] == nil {
 		d.idle[n] = map[string]rest{}
 	}
-	d.idle[n][key] = rest{revision: f.revision, until: d.e.Elapsed() + long}
+	long := shortRest
+	if r, rested := d.idle[n][key]; rested && r.revision == f.revision {
+		long = min(2*r.long, longRest)
+	}
+	d.idle[n][key] = rest{revision: f.revision, long: long, until: d.e.Elapsed() + long}
+}
+
+// agrees reports whether a slot is what the stream, as we keep it, says of itself.
+func (d *Deadlines) agrees(slot event.Slot, f folded) bool {
+	a, wanted := rule.Earliest(d.e.alarms(f.state))
+	return wanted && a.ID == slot.ID && a.Step == slot.Step && a.At.Equal(slot.At)
 }
 
 // earliest returns the first alarm of a stream that does not rest.
 func (d *Deadlines) earliest(n stream.Name, f folded) (rule.Alarm, bool) {
-	as := event.Alarms(f.state)
+	as := d.e.alarms(f.state)
 	if resting := d.idle[n]; resting != nil {
 		as = slices.DeleteFunc(as, func(a rule.Alarm) bool {
 			r, rests := resting[a.Key()]
@@ -360,11 +369,11 @@ func (d *Deadlines) next(ctx context.Context, swept time.Time) (time.Time, error
 	now := d.e.Elapsed()
 	for n, keys := range d.idle {
 		for key, r := range keys {
-			if r.until <= now {
+			if r.until+longRest <= now { // nobody asked for it since: its stream moved on
 				delete(keys, key)
 				continue
 			}
-			if again := swept.Add(r.until - now); again.Before(next) {
+			if again := swept.Add(r.until - now); r.until > now && again.Before(next) {
 				next = again
 			}
 		}

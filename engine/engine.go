@@ -78,6 +78,7 @@ type Config struct {
 	Noted      func(event.Entry) // told of every event that the engine follows, folded, before its consequences; nil: nobody. See [Diary]
 
 	react     func(event.Entry, flow.World) flow.Plan // nil: flow.React; a test takes a rule away to see that it is missed
+	alarms    func(event.State) []rule.Alarm          // nil: event.Alarms; as above
 	alarmKey  func(rule.Alarm) string                 // nil: rule.Alarm.Key; as above
 	unguarded bool                                    // a test fires by a clock that nobody checks, to see that it is noticed
 }
@@ -154,6 +155,9 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 	}
 	if c.react == nil {
 		c.react = flow.React
+	}
+	if c.alarms == nil {
+		c.alarms = event.Alarms
 	}
 	if c.alarmKey == nil {
 		c.alarmKey = rule.Alarm.Key

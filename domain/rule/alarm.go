@@ -26,6 +26,10 @@ func (a Alarm) Key() string { return AlarmKey + a.ID + "/" + a.Step }
 // AlarmKey begins the key of every alarm.
 const AlarmKey = "deadline/"
 
+// ClockID is the actor of what the clock does. A machine never takes what it asks for a repeat of what it asked before: two
+// warnings that are late are asked for in the same words at the same moment. Its key tells a repeat.
+const ClockID = "clock"
+
 // Earliest returns the first of some alarms, false if there is none.
 func Earliest(as []Alarm) (Alarm, bool) {
 	if len(as) == 0 {
