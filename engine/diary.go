@@ -11,8 +11,8 @@ import (
 	"gridcase/eventlog"
 )
 
-// Diary is a [Timetable] in memory, for an engine that followed its log from the first event: that of a simulation. It is
-// told of events through [Config.Noted], and current when the engine has settled. It is safe for concurrent use.
+// Diary is a [Timetable] in memory, for an engine that followed its log from the first event: that of a simulation. The
+// engine that has it as [Config.Diary] keeps it; it is current when that engine has settled. It is safe for concurrent use.
 type Diary struct {
 	mu    sync.Mutex
 	of    map[stream.Name]event.Slot
@@ -55,16 +55,6 @@ func (d *Diary) Due(_ context.Context, until time.Time, after event.Slot, limit 
 		n++
 	}
 	return slices.Clone(d.slots[i:n]), nil
-}
-
-// Next returns the earliest slot, false if the clock is not wanted anywhere.
-func (d *Diary) Next() (event.Slot, bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.slots) == 0 {
-		return event.Slot{}, false
-	}
-	return d.slots[0], true
 }
 
 // Live implements [Timetable].

@@ -74,8 +74,8 @@ type Config struct {
 	Program    string               // version, for the metadata
 	Draw       func(order stream.ID, round int, kind string, at time.Time) (drawn bool, rate int)
 	Logger     *slog.Logger
-	Observe    Observer          // nil: nobody watches
-	Noted      func(event.Entry) // told of every event that the engine follows, folded, before its consequences; nil: nobody. See [Diary]
+	Observe    Observer // nil: nobody watches
+	Diary      *Diary   // kept current with the log, for an engine that follows it from its first event; nil: none
 
 	react     func(event.Entry, flow.World) flow.Plan // nil: flow.React; a test takes a rule away to see that it is missed
 	alarms    func(event.State) []rule.Alarm          // nil: event.Alarms; as above

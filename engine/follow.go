@@ -236,8 +236,8 @@ func (e *Engine) batch(ctx context.Context, folder *event.Folder, events []event
 		if err != nil {
 			return err
 		}
-		if e.Noted != nil {
-			e.Noted(entry)
+		if e.Diary != nil {
+			e.Diary.Note(entry)
 		}
 		switch entry.Stream.Category() {
 		case stream.Unit, stream.Grids:

@@ -57,7 +57,9 @@ func (c demoCmd) Run(ctx context.Context, s streams) (err error) {
 		defer func() { err = errors.Join(err, os.RemoveAll(c.Data)) }()
 	}
 	if _, err := os.Stat(filepath.Join(c.Data, "log.db")); errors.Is(err, os.ErrNotExist) {
-		if err := seedFolder(ctx, c.Data, s, seeding{size: city.Size(c.Size), demands: c.Demands, seed: c.Seed}); err != nil {
+		// What is open ages to the present, so that the node that serves has nothing to make up for.
+		w := seeding{size: city.Size(c.Size), demands: c.Demands, seed: c.Seed, until: time.Now()}
+		if err := seedFolder(ctx, c.Data, s, w); err != nil {
 			return fmt.Errorf("seed the demo city: %w", err)
 		}
 	}
@@ -78,7 +80,8 @@ type seeding struct {
 	size    city.Size
 	demands int
 	seed    uint64
-	dir     string // folder of keys and index; "": a temporary one
+	dir     string    // folder of keys and index; "": a temporary one
+	until   time.Time // how far the clock runs on after the year, while nobody works; zero: not
 	say     func(demands int)
 }
 
@@ -111,13 +114,16 @@ func seedInMemory(ctx context.Context, w seeding) (_ *seeded, err error) {
 		return nil, err
 	}
 	m.engine, err = engine.Open(ctx, engine.Config{Log: m.log, Keys: m.keys, Index: filepath.Join(w.dir, "index.db"), Rules: c.Rules(),
-		Now: clock.Now, Draw: city.Draw(w.seed), Origin: "gridcase.hohhot/demo/1", Program: version()})
+		Now: clock.Now, Elapsed: clock.Elapsed, Diary: new(engine.Diary), Draw: city.Draw(w.seed), Origin: "gridcase.hohhot/demo/1", Program: version()})
 	if err != nil {
 		return nil, err
 	}
 	tally, err := c.Seed(ctx, m.engine, clock, c.Script(w.seed, w.demands), w.say)
 	if err == nil && len(tally.Refused) > 0 {
 		err = fmt.Errorf("%d acts of the script were refused, the first: %w", len(tally.Refused), tally.Refused[0].Reason)
+	}
+	if err == nil && !w.until.IsZero() {
+		_, err = c.Age(ctx, m.engine, clock, w.until)
 	}
 	return m, err
 }
