@@ -46,6 +46,10 @@ var ErrHeld = errors.New("alarms are held back")
 //
 // It is for one goroutine.
 type Deadlines struct {
+	// Each, if not nil, is called after each alarm that was fired, before the next: a simulation waits there for what
+	// follows from it, so that the same seed gives the same log. An error ends the sweep.
+	Each func(context.Context, Fired) error
+
 	e     *Engine
 	table Timetable
 	fired eventlog.Position // of the last alarm that we fired
@@ -213,6 +217,11 @@ func (s *sweep) take(ctx context.Context, slot event.Slot, now time.Time) error 
 		s.fired = append(s.fired, Fired{Stream: slot.Stream, Alarm: a, Recorded: r.Recorded, State: r.State})
 		s.Deadlines.fired = max(s.Deadlines.fired, r.Position)
 		f = folded{state: r.State, revision: r.Revision}
+		if s.Each != nil {
+			if err := s.Each(ctx, s.fired[len(s.fired)-1]); err != nil {
+				return err
+			}
+		}
 	case err == nil, errors.Is(err, ErrKeyReused):
 		// Another node was quicker, or somebody did what was waited for. If it stands all the same, there is nothing to it.
 		if f, err = s.e.read(ctx, slot.Stream); err != nil {

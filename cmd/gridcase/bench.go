@@ -18,7 +18,7 @@ type benchCmd struct {
 	For     time.Duration `name:"for" default:"1s" help:"How long each append and intake run lasts."`
 	Demands int           `default:"1000000" help:"Demands of the query and restart measurements."`
 	Year    int           `default:"5000" help:"Demands of the synthetic year behind follow, decode and rebuild."`
-	Orders  int           `default:"100000" help:"Open orders of the deadline sweep."`
+	Orders  int           `default:"20000" help:"Open orders of the deadline sweep; 100000 take 8 GB and some minutes."`
 	Only    string        `help:"Only this part: append, log, views, deadlines or intake."`
 }
 

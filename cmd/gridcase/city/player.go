@@ -119,6 +119,7 @@ func newPlayer(eng *engine.Engine, clock *Clock) player {
 	p := player{Engine: eng, clock: clock}
 	if eng.Diary != nil {
 		p.alarms = engine.NewDeadlines(eng, eng.Diary)
+		p.alarms.Each = func(ctx context.Context, _ engine.Fired) error { return p.settle(ctx) }
 	}
 	return p
 }
@@ -138,11 +139,6 @@ func (p *player) pass(ctx context.Context, until time.Time, t *Tally) error {
 			return fmt.Errorf("fire what is due at %s: %w", next[0].At.Format(time.RFC3339), err)
 		}
 		t.Alarms += len(fired)
-		if len(fired) > 0 {
-			if err := p.settle(ctx); err != nil {
-				return err
-			}
-		}
 	}
 	return nil
 }
