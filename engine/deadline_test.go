@@ -31,7 +31,7 @@ import (
 type province struct {
 	t     testing.TB
 	dir   string
-	true_ atomic.Int64 // nanoseconds since 1970
+	sun   atomic.Int64 // nanoseconds since 1970
 	start time.Time
 	log   eventlog.Log
 	keys  *keys.Store
@@ -197,9 +197,9 @@ func found(t testing.TB, start time.Time, nodes int, config func(engine.Config) 
 	return p
 }
 
-func (p *province) now() time.Time       { return time.Unix(0, p.true_.Load()).UTC() }
-func (p *province) set(at time.Time)     { p.true_.Store(at.UnixNano()) }
-func (p *province) wait(d time.Duration) { p.true_.Add(int64(d)) }
+func (p *province) now() time.Time       { return time.Unix(0, p.sun.Load()).UTC() }
+func (p *province) set(at time.Time)     { p.sun.Store(at.UnixNano()) }
+func (p *province) wait(d time.Duration) { p.sun.Add(int64(d)) }
 func (p *province) at(n stream.Name) *order.State {
 	s, _, err := p.nodes[0].Load(context.Background(), n)
 	if err != nil {
@@ -245,8 +245,7 @@ func (n *node) leave() {
 func (n *node) clock() time.Time               { return n.p.now().Add(time.Duration(n.offset.Load())) }
 func (n *node) jump(d time.Duration)           { n.offset.Add(int64(d)) }
 func (n *node) wrongBy(d time.Duration)        { n.offset.Store(int64(d)) }
-func (n *node) until() time.Time               { return n.clock() }
-func (n *node) sweep() ([]engine.Fired, error) { return n.Sweep(context.Background(), n.until()) }
+func (n *node) sweep() ([]engine.Fired, error) { return n.Sweep(context.Background(), n.clock()) }
 
 // give gives a command as a person does.
 func (n *node) give(s stream.Name, a rule.Actor, second *rule.Actor, c engine.Command) error {
