@@ -65,5 +65,8 @@ func (s *Server) unready(c *gin.Context) (reasons []string) {
 	case !v.Live && v.Lag > s.Limits.Lag:
 		reasons = append(reasons, "views: behind by "+v.Lag.String())
 	}
+	if k := s.Engine.Reckoning(); k.Err != nil {
+		reasons = append(reasons, "clock: "+k.Err.Error())
+	}
 	return reasons
 }

@@ -77,8 +77,20 @@ func (b *buffer) String() string              { b.mu.Lock(); defer b.mu.Unlock()
 
 func open(t testing.TB, change ...func(*api.Config)) *house {
 	t.Helper()
+	return openWith(t, func(h *house) eventlog.Log { return mem.Open(mem.WithClock(h.clock)) }, nil, change)
+}
+
+// openOn is open on another log, and with another engine.
+func openOn(t testing.TB, log func(*house) eventlog.Log, engines ...func(*house, *engine.Config)) *house {
+	t.Helper()
+	return openWith(t, log, engines, nil)
+}
+
+func openWith(t testing.TB, log func(*house) eventlog.Log, engines []func(*house, *engine.Config), change []func(*api.Config)) *house {
+	t.Helper()
 	ctx, dir := context.Background(), t.TempDir()
-	h := &house{t: t, log: mem.Open(), now: time.Date(2025, 3, 3, 1, 0, 0, 0, time.UTC), logged: &buffer{}, registry: prometheus.NewRegistry()}
+	h := &house{t: t, now: time.Date(2025, 3, 3, 1, 0, 0, 0, time.UTC), logged: &buffer{}, registry: prometheus.NewRegistry()}
+	h.log = log(h)
 	must := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -89,10 +101,14 @@ func open(t testing.TB, change ...func(*api.Config)) *house {
 	h.keys, err = keys.Open(ctx, filepath.Join(dir, "keys"))
 	must(err)
 	metrics := api.NewMetrics(h.registry)
-	h.engine, err = engine.Open(ctx, engine.Config{Log: h.log, Keys: h.keys, Index: filepath.Join(dir, "index.db"),
+	ec := engine.Config{Log: h.log, Keys: h.keys, Index: filepath.Join(dir, "index.db"),
 		Rules: calendar.Rules{Calendar: calendar.China(), Policy: calendar.DefaultPolicy()}, Origin: "gridcase.test/test/1",
 		Program: "test", Now: h.clock, Observe: metrics.Engine(),
-		Draw: func(_ stream.ID, _ int, kind string, _ time.Time) (bool, int) { return kind != "errand", 1000 }})
+		Draw: func(_ stream.ID, _ int, kind string, _ time.Time) (bool, int) { return kind != "errand", 1000 }}
+	for _, f := range engines {
+		f(h, &ec)
+	}
+	h.engine, err = engine.Open(ctx, ec)
 	must(err)
 	h.views, err = projections.Open(ctx, projections.Config{Dir: filepath.Join(dir, "views"), Log: h.log, Observe: metrics.Views(),
 		Opener: opener{h.keys}, Identity: identity{h.keys}})

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"gridcase/domain/orgs"
 	"gridcase/engine"
 	"gridcase/projections"
 )
@@ -26,6 +27,8 @@ type Metrics struct {
 	conflicts prometheus.Counter
 	unknown   prometheus.Counter
 	parked    *prometheus.CounterVec
+	fired     *prometheus.CounterVec
+	escalated *prometheus.CounterVec
 
 	batch    prometheus.Histogram
 	apply    prometheus.Histogram
@@ -51,16 +54,18 @@ func NewMetrics(r *prometheus.Registry) *Metrics {
 	m := &Metrics{registry: r,
 		requests: prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: "gridcase_http_request_duration_seconds",
 			Help: "Time to answer a request.", Buckets: seconds}, []string{"route", "method", "code"}),
-		shedding: counter("requests_shed_total", "Requests refused before they were worked on.", "reason"),
-		personal: counter("pii_reads_total", "Openings of personal data, each recorded in the log.", "purpose"),
-		commands: counter("commands_total", "Commands given to the engine, by what came of them.", "command", "outcome"),
-		appends:  histogram("append_duration_seconds", "Time of an append, fsync included.", seconds),
-		appended: counter("events_appended_total", "Events appended by this node.", "type"),
-		parked:   counter("consequences_parked_total", "Follow-up commands that were refused and wait for a person.", "rule"),
-		batch:    histogram("views_batch_events", "Events in one batch of the views.", prometheus.ExponentialBuckets(1, 4, 9)),
-		apply:    histogram("views_apply_seconds", "Time to apply one batch to the views.", seconds),
-		failures: counter("views_failures_total", "Events that a view could not take.", "view"),
-		strange:  counter("views_unknown_events_total", "Events of a type that this program does not know.", "type"),
+		shedding:  counter("requests_shed_total", "Requests refused before they were worked on.", "reason"),
+		personal:  counter("pii_reads_total", "Openings of personal data, each recorded in the log.", "purpose"),
+		commands:  counter("commands_total", "Commands given to the engine, by what came of them.", "command", "outcome"),
+		appends:   histogram("append_duration_seconds", "Time of an append, fsync included.", seconds),
+		appended:  counter("events_appended_total", "Events appended by this node.", "type"),
+		parked:    counter("consequences_parked_total", "Follow-up commands and alarms that were refused and wait for a person.", "rule"),
+		fired:     counter("deadlines_fired_total", "Alarms that this node fired: a warning, the expiry of a due instant, a further step.", "kind"),
+		escalated: counter("escalations_total", "Matters that rose, by the level they rose to: 1 grid to 5 city.", "level"),
+		batch:     histogram("views_batch_events", "Events in one batch of the views.", prometheus.ExponentialBuckets(1, 4, 9)),
+		apply:     histogram("views_apply_seconds", "Time to apply one batch to the views.", seconds),
+		failures:  counter("views_failures_total", "Events that a view could not take.", "view"),
+		strange:   counter("views_unknown_events_total", "Events of a type that this program does not know.", "type"),
 	}
 	m.conflicts = prometheus.NewCounter(prometheus.CounterOpts{Name: "gridcase_append_conflicts_total", Help: "Appends that met another revision and were decided anew."})
 	m.unknown = prometheus.NewCounter(prometheus.CounterOpts{Name: "gridcase_append_unknown_outcomes_total", Help: "Appends of which it could not be told whether they happened."})
@@ -114,8 +119,14 @@ func (m *Metrics) watch(c Config) error {
 			return err
 		}
 	}
-	if err := m.registry.Register(viewPosition{status}); err != nil {
+	if err := gauge("clock_skew_seconds", "This node's clock less the log's, when last compared and moved on since; alarms are fired within 2 s.", nil,
+		func() float64 { return c.Engine.Reckoning().Skew.Seconds() }); err != nil {
 		return err
+	}
+	for _, collector := range []prometheus.Collector{viewPosition{status}, overdue{c.Views}} {
+		if err := m.registry.Register(collector); err != nil {
+			return err
+		}
 	}
 	return gauge("build_info", "1, with the version of the program.", prometheus.Labels{"version": c.Version}, func() float64 { return 1 })
 }
@@ -132,6 +143,27 @@ func (viewPosition) Describe(ch chan<- *prometheus.Desc) { ch <- viewPositionDes
 func (v viewPosition) Collect(ch chan<- prometheus.Metric) {
 	s := v.status()
 	ch <- prometheus.MustNewConstMetric(viewPositionDesc, prometheus.GaugeValue, float64(s.Position), s.File)
+}
+
+// overdue reports how many matters are overdue at each level.
+type overdue struct{ views *projections.Runner }
+
+var overdueDesc = prometheus.NewDesc("gridcase_deadline_overdue_cases",
+	"Matters with a clock that ran out and still runs, by the level that has their attention: 1 grid to 5 city; 0: it never rose.", []string{"level"}, nil)
+
+// Describe implements [prometheus.Collector].
+func (overdue) Describe(ch chan<- *prometheus.Desc) { ch <- overdueDesc }
+
+// Collect implements [prometheus.Collector]. Every level is there, so that a rate has something to begin with.
+func (o overdue) Collect(ch chan<- prometheus.Metric) {
+	levels, err := o.views.Views().Overdue(context.Background())
+	if err != nil {
+		ch <- prometheus.NewInvalidMetric(overdueDesc, err)
+		return
+	}
+	for l := orgs.Level(0); l <= 5; l++ {
+		ch <- prometheus.MustNewConstMetric(overdueDesc, prometheus.GaugeValue, float64(levels[l]), strconv.Itoa(int(l)))
+	}
 }
 
 func (m *Metrics) request(route, method string, code int, took time.Duration) {
@@ -164,6 +196,10 @@ func (e engineMetrics) Append(d time.Duration) { e.m.appends.Observe(d.Seconds()
 func (e engineMetrics) Conflict()              { e.m.conflicts.Inc() }
 func (e engineMetrics) UnknownOutcome()        { e.m.unknown.Inc() }
 func (e engineMetrics) Parked(rule string)     { e.m.parked.WithLabelValues(rule).Inc() }
+func (e engineMetrics) Fired(kind string)      { e.m.fired.WithLabelValues(kind).Inc() }
+func (e engineMetrics) Escalated(to orgs.Level) {
+	e.m.escalated.WithLabelValues(strconv.Itoa(int(to))).Inc()
+}
 
 type viewMetrics struct{ m *Metrics }
 

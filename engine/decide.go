@@ -188,6 +188,15 @@ func bodies[E event.Body](es []E, err error) ([]event.Body, error) {
 // deref returns the struct that sealed.Copy made a pointer to.
 func deref(p any) event.Body { return reflect.ValueOf(p).Elem().Interface().(event.Body) }
 
+// risesTo returns the level that an escalation lifts its matter to; false for any other event.
+func risesTo(body event.Body) (orgs.Level, bool) {
+	v, escalation := reflect.ValueOf(body), reflect.TypeFor[rule.Escalation]()
+	if !v.Type().ConvertibleTo(escalation) {
+		return 0, false
+	}
+	return v.Convert(escalation).Interface().(rule.Escalation).To, true
+}
+
 // stage is the part of a demand's journey that its state belongs to; "" for other streams.
 func stage(s event.State) string {
 	if d, ok := s.(demand.State); ok {

@@ -67,17 +67,22 @@ const rounds = 8
 type Config struct {
 	Log        eventlog.Log
 	Keys       *keys.Store
-	Index      string             // file of the engine's own index; made anew from the log if it is gone
-	Rules      calendar.Rules     // calendar and deadline policy: the first that a new log publishes; in force on a log that published none
-	Escalation *escalation.Policy // the same of the escalation policy; nil: the default
-	Now        func() time.Time   // nil: time.Now
-	Origin     string             // gridcase.<city>/<deployment>/<incarnation>; used when the log is new
-	Program    string             // version, for the metadata
+	Index      string               // file of the engine's own index; made anew from the log if it is gone
+	Rules      calendar.Rules       // calendar and deadline policy: the first that a new log publishes; in force on a log that published none
+	Escalation *escalation.Policy   // the same of the escalation policy; nil: the default
+	Now        func() time.Time     // nil: time.Now
+	Elapsed    func() time.Duration // the time that went by, which no setting of a clock changes; nil: the machine's steady clock
+	Origin     string               // gridcase.<city>/<deployment>/<incarnation>; used when the log is new
+	Program    string               // version, for the metadata
 	Draw       func(order stream.ID, round int, kind string, at time.Time) (drawn bool, rate int)
 	Logger     *slog.Logger
 	Observe    Observer // nil: nobody watches
+	Diary      *Diary   // kept current with the log, for an engine that follows it from its first event; nil: none
 
-	react func(event.Entry, flow.World) flow.Plan // nil: flow.React; a test takes a rule away to see that it is missed
+	react     func(event.Entry, flow.World) flow.Plan // nil: flow.React; a test takes a rule away to see that it is missed
+	alarms    func(event.State) []rule.Alarm          // nil: event.Alarms; as above
+	alarmKey  func(rule.Alarm) string                 // nil: rule.Alarm.Key; as above
+	unguarded bool                                    // a test fires by a clock that nobody checks, to see that it is noticed
 }
 
 // Observer is told what the engine does, for metrics. Its methods must not block.
@@ -88,6 +93,8 @@ type Observer interface {
 	Conflict()
 	UnknownOutcome()
 	Parked(rule string)
+	Fired(kind string) // an alarm, by this node: warning, expiry or step
+	Escalated(to orgs.Level)
 }
 
 // Engine handles commands. It is safe for concurrent use.
@@ -101,6 +108,8 @@ type Engine struct {
 	numbers numbers
 	access  access
 	gate    sync.Mutex // one block after the other
+	clock   reckoner
+	checks  checkIns
 	origin  string
 	stop    context.CancelFunc
 	done    chan struct{}
@@ -139,6 +148,10 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
+	if c.Elapsed == nil {
+		began := time.Now()
+		c.Elapsed = func() time.Duration { return time.Since(began) }
+	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -147,6 +160,12 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 	}
 	if c.react == nil {
 		c.react = flow.React
+	}
+	if c.alarms == nil {
+		c.alarms = event.Alarms
+	}
+	if c.alarmKey == nil {
+		c.alarmKey = rule.Alarm.Key
 	}
 	e := &Engine{Config: c, streams: newCache(100_000), done: make(chan struct{})}
 	e.numbers.counters, e.access.head = map[daily]*counter{}, eventlog.None
@@ -161,7 +180,7 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 		return nil, err
 	}
 	e.index = x
-	if err := errors.Join(e.restore(ctx), e.assign(ctx)); err != nil {
+	if err := errors.Join(e.restore(ctx), e.assign(ctx), e.newest(ctx)); err != nil {
 		return nil, errors.Join(err, x.close())
 	}
 	background, stop := context.WithCancel(context.Background())
@@ -418,7 +437,7 @@ func (e *Engine) handle(ctx context.Context, r Request) (Receipt, error) {
 			return e.standing(ctx, r, f)
 		}
 		began := time.Now()
-		c, err := e.Log.Append(ctx, string(r.Stream), eventlog.Revision(f.revision), d.facts...)
+		c, err := e.append(ctx, r.Stream, eventlog.Revision(f.revision), d.facts...)
 		e.Observe.Append(time.Since(began))
 		switch {
 		case err == nil && c.Repeated:
@@ -431,6 +450,9 @@ func (e *Engine) handle(ctx context.Context, r Request) (Receipt, error) {
 		case err == nil:
 			for _, fact := range d.facts {
 				e.Observe.Appended(fact.Type)
+			}
+			for _, level := range d.rises {
+				e.Observe.Escalated(level)
 			}
 			d.after.revision = int64(c.Revision)
 			e.streams.put(r.Stream, d.after)
@@ -499,6 +521,7 @@ func exists(s event.State, r Request) error {
 // decision is what the rules made of a request, ready for the log.
 type decision struct {
 	facts    []eventlog.Fact
+	rises    []orgs.Level // to which level the matter rises, for each escalation
 	after    folded
 	recorded time.Time
 }
@@ -552,6 +575,9 @@ func (e *Engine) decide(ctx context.Context, r Request, f folded, fresh bool) (d
 			data, err := event.Encode(body)
 			if err != nil {
 				return d, err
+			}
+			if to, rises := risesTo(body); rises {
+				d.rises = append(d.rises, to)
 			}
 			stamp := at.Stamp
 			stamp.Event = id
@@ -723,7 +749,7 @@ func (e *Engine) record(ctx context.Context, n stream.Name, key string, expect e
 		rand.Read(m.Salt[:])
 		facts[i] = eventlog.Fact{ID: uuid.UUID(stream.Event(n, key, i)), Type: body.EventType(), Data: data, Meta: event.EncodeMeta(m)}
 	}
-	c, err := e.Log.Append(ctx, string(n), expect, facts...)
+	c, err := e.append(ctx, n, expect, facts...)
 	if err != nil {
 		return c, fmt.Errorf("record %s: %w", bodies[0].EventType(), err)
 	}
@@ -804,3 +830,5 @@ func (unobserved) Append(time.Duration)   {}
 func (unobserved) Conflict()              {}
 func (unobserved) UnknownOutcome()        {}
 func (unobserved) Parked(string)          {}
+func (unobserved) Fired(string)           {}
+func (unobserved) Escalated(orgs.Level)   {}

@@ -52,20 +52,23 @@ const (
 	oversight = orgs.UnitCode("150105-oversight")
 )
 
+// smallCity are the units that tests work with.
+var smallCity = []orgs.OpenUnit{
+	{Code: city, Name: "呼和浩特市", Kind: orgs.City},
+	{Code: district, Name: "赛罕区", Kind: orgs.District, Parent: city},
+	{Code: bureau, Name: "住房和城乡建设局", Kind: orgs.Department, Parent: district},
+	{Code: other, Name: "城市管理局", Kind: orgs.Department, Parent: district},
+	{Code: hotline, Name: "热线中心", Kind: orgs.Hotline, Parent: district},
+	{Code: oversight, Name: "督查中心", Kind: orgs.Oversight, Parent: district},
+	{Code: street, Name: "人民路街道", Kind: orgs.Street, Parent: district},
+	{Code: community, Name: "第一社区", Kind: orgs.Community, Parent: street},
+}
+
 func open(t testing.TB) *house {
 	h := &house{t: t, log: mem.Open(), dir: t.TempDir(), now: time.Date(2025, 3, 3, 1, 0, 0, 0, time.UTC)}
 	h.start()
 	t.Cleanup(h.stop)
-	for _, u := range []orgs.OpenUnit{
-		{Code: city, Name: "呼和浩特市", Kind: orgs.City},
-		{Code: district, Name: "赛罕区", Kind: orgs.District, Parent: city},
-		{Code: bureau, Name: "住房和城乡建设局", Kind: orgs.Department, Parent: district},
-		{Code: other, Name: "城市管理局", Kind: orgs.Department, Parent: district},
-		{Code: hotline, Name: "热线中心", Kind: orgs.Hotline, Parent: district},
-		{Code: oversight, Name: "督查中心", Kind: orgs.Oversight, Parent: district},
-		{Code: street, Name: "人民路街道", Kind: orgs.Street, Parent: district},
-		{Code: community, Name: "第一社区", Kind: orgs.Community, Parent: street},
-	} {
+	for _, u := range smallCity {
 		h.do(stream.Keyed(stream.Unit, string(u.Code)), operator, u)
 	}
 	h.do(stream.Keyed(stream.Grids, string(community)), operator,

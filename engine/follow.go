@@ -107,7 +107,9 @@ func (e *Engine) followOnce(ctx context.Context) error {
 			if err := e.batch(ctx, folder, batch.Events, begun); err != nil {
 				return err
 			}
-			e.index.cursor.set(batch.Events[len(batch.Events)-1].Position)
+			last := batch.Events[len(batch.Events)-1]
+			e.clock.saw(last.At)
+			e.index.cursor.set(last.Position)
 		}
 		if len(batch.Events) >= busy {
 			select {
@@ -233,6 +235,8 @@ func (e *Engine) upTo(ctx context.Context, n stream.Name, count int64) (event.St
 // streams. If we die before the commit, all of it is done again and nothing doubles. What happened before the
 // position begun had its consequences: of it only the links, units and keys are learnt again.
 func (e *Engine) batch(ctx context.Context, folder *event.Folder, events []eventlog.Event, begun eventlog.Position) (err error) {
+	e.index.writer.Lock()
+	defer e.index.writer.Unlock()
 	tx, err := e.index.db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("engine index: %w", err)
@@ -246,6 +250,9 @@ func (e *Engine) batch(ctx context.Context, folder *event.Folder, events []event
 		}
 		if err != nil {
 			return err
+		}
+		if e.Diary != nil {
+			e.Diary.Note(entry)
 		}
 		switch entry.Stream.Category() {
 		case stream.Unit, stream.Grids:

@@ -109,12 +109,12 @@ func keptRows[T any](ctx context.Context, db *sql.DB, query string) ([]T, error)
 	return all, rows.Err()
 }
 
-// patience is how long a refusal waits for lists and grants that others wrote, before it is judged again.
-const patience = time.Second
+// lenience is how long a refusal waits for lists and grants that others wrote, before it is judged again.
+const lenience = time.Second
 
 // catchUp waits, no longer than that, until the gate knows what the log held when it was called.
 func (e *Engine) catchUp(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, lenience)
 	defer cancel()
 	if end, err := e.Log.End(ctx); err == nil {
 		e.Settled(ctx, end)

@@ -18,6 +18,7 @@ import (
 type index struct {
 	db     *sql.DB
 	cursor mark
+	writer sync.Mutex // held while a transaction writes: two that overlap could fail where one had only to wait
 
 	mu  sync.Mutex
 	err error // why following ended
@@ -118,15 +119,28 @@ func edges(ctx context.Context, q querier, query string, k flow.EdgeKind, id str
 	return ids, rows.Err()
 }
 
-// Parked is a command of the flow that was refused: it waits for a person to look.
+// Parked is a command of the flow, or of the clock, that was refused: it waits for a person to look.
 type Parked struct {
-	Position eventlog.Position
-	Rule     string
+	Position eventlog.Position // of its cause; for an alarm, how far the log was followed
+	Rule     string            // of the flow; for an alarm, its key
 	Stream   stream.Name
 	Reason   string
 }
 
-// Parked lists what the flow could not do, oldest first, at most 1000.
+// park keeps an alarm; false if it is kept already.
+func (x *index) park(ctx context.Context, p Parked) (bool, error) {
+	x.writer.Lock()
+	defer x.writer.Unlock()
+	r, err := x.db.ExecContext(ctx, "INSERT INTO parked SELECT ?1, ?2, ?3, ?4 WHERE NOT EXISTS (SELECT 1 FROM parked WHERE rule = ?2 AND stream = ?3)",
+		int64(p.Position), p.Rule, string(p.Stream), p.Reason)
+	if err != nil {
+		return false, fmt.Errorf("engine index: %w", err)
+	}
+	n, err := r.RowsAffected()
+	return n > 0, err
+}
+
+// Parked lists what flow and clock could not do, oldest first, at most 1000.
 func (e *Engine) Parked(ctx context.Context) ([]Parked, error) {
 	rows, err := e.index.db.QueryContext(ctx, "SELECT position, rule, stream, reason FROM parked ORDER BY position LIMIT 1000")
 	if err != nil {

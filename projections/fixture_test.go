@@ -97,7 +97,8 @@ func (h *history) addBytes(name stream.Name, typ string, data []byte, actor ...s
 
 func (h *history) due(c calendar.Clock) calendar.Due {
 	at := h.now.Add(time.Duration(1+h.random.IntN(20*24)) * time.Hour).Truncate(time.Second)
-	return calendar.Due{ID: fmt.Sprint(c, "/1/1/", h.n), Clock: c, Kind: calendar.NamedDate, StartedAt: h.now.Truncate(time.Second), Due: at, OriginalDue: at, Policy: "p", PolicyVersion: 1, Calendar: "cn-2026#1"}
+	return calendar.Due{ID: fmt.Sprint(c, "/1/1/", h.n), Clock: c, Kind: calendar.NamedDate, StartedAt: h.now.Truncate(time.Second), Due: at, OriginalDue: at, Policy: "p", PolicyVersion: 1, Calendar: "cn-2026#1",
+		WarnAt: []time.Time{at.Add(-48 * time.Hour), at.Add(-24 * time.Hour)}}
 }
 
 func pick[T any](r *rand.Rand, xs []T) T { return xs[r.IntN(len(xs))] }
@@ -389,6 +390,10 @@ func (h *history) join(id, o stream.ID) {
 func (h *history) moveOrder(id stream.ID) {
 	r, name := h.random, stream.Of(stream.Order, id)
 	s := h.states[name].(order.State)
+	if r.IntN(4) == 0 {
+		h.strike(name)
+		return
+	}
 	if len(s.Demands) > 0 && r.IntN(6) == 0 {
 		h.add(name, order.DemandDetached{Demand: s.Demands[0]})
 		return

@@ -18,7 +18,8 @@ type benchCmd struct {
 	For     time.Duration `name:"for" default:"1s" help:"How long each append and intake run lasts."`
 	Demands int           `default:"1000000" help:"Demands of the query and restart measurements."`
 	Year    int           `default:"5000" help:"Demands of the synthetic year behind follow, decode and rebuild."`
-	Only    string        `help:"Only this part: append, log, views or intake."`
+	Orders  int           `default:"20000" help:"Open orders of the deadline sweep; 100000 take 8 GB and some minutes."`
+	Only    string        `help:"Only this part: append, log, views, deadlines or intake."`
 }
 
 func (c benchCmd) Run(ctx context.Context, s streams) error {
@@ -38,6 +39,7 @@ func (c benchCmd) Run(ctx context.Context, s streams) error {
 		{"append", func() error { return benchAppend(ctx, dir, c.For, c.Repeats, t) }},
 		{"log", func() error { return benchLog(ctx, dir, c.Year, c.Repeats, t) }},
 		{"views", func() error { return benchViews(ctx, dir, c.Demands, t) }},
+		{"deadlines", func() error { return benchDeadlines(ctx, dir, c.Orders, t) }},
 		{"intake", func() error { return benchIntake(ctx, dir, c.For, c.Repeats, t) }},
 	}
 	for _, p := range parts {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
+	"time"
 )
 
 // peak returns the most memory that was resident so far, as the kernel counts it.
@@ -21,4 +23,13 @@ func peak() string {
 		}
 	}
 	return "not told"
+}
+
+// processor returns the processor time that this program has used so far.
+func processor() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }

@@ -27,6 +27,7 @@ type demoCmd struct {
 	Listen  string `default:"127.0.0.1:8080" help:"Address to listen on." placeholder:"ADDR"`
 	Demands int    `default:"2000" help:"Demands of the synthetic year."`
 	Seed    uint64 `default:"1501" help:"Seed: the same seed makes the same city."`
+	Fire    bool   `default:"true" negatable:"" help:"Let the clock act on what is due."`
 	Size    string `default:"city" enum:"street,district,city" help:"How much of the city: street, district or city."`
 }
 
@@ -56,11 +57,13 @@ func (c demoCmd) Run(ctx context.Context, s streams) (err error) {
 		defer func() { err = errors.Join(err, os.RemoveAll(c.Data)) }()
 	}
 	if _, err := os.Stat(filepath.Join(c.Data, "log.db")); errors.Is(err, os.ErrNotExist) {
-		if err := seedFolder(ctx, c.Data, s, seeding{size: city.Size(c.Size), demands: c.Demands, seed: c.Seed, policy: demoPolicy()}); err != nil {
+		// What is open ages to the present, so that the node that serves has nothing to make up for.
+		w := seeding{size: city.Size(c.Size), demands: c.Demands, seed: c.Seed, policy: demoPolicy(), until: time.Now()}
+		if err := seedFolder(ctx, c.Data, s, w); err != nil {
 			return fmt.Errorf("seed the demo city: %w", err)
 		}
 	}
-	return serve(ctx, s, serving{data: c.Data, listen: c.Listen, level: slog.LevelWarn, synthetic: true,
+	return serve(ctx, s, serving{data: c.Data, listen: c.Listen, level: slog.LevelWarn, synthetic: true, fire: c.Fire,
 		options: houseOptions{policy: demoPolicy()},
 		ready: func(url string, h *house, keys *access.Store) error {
 			path, err := demoLogins(ctx, c.Data, h.engine.Units(), keys)
@@ -79,6 +82,7 @@ type seeding struct {
 	seed    uint64
 	span    *city.Span // nil: the script of a year; else the city lives by itself, and seed and demands say nothing
 	dir     string     // folder of keys and index; "": a temporary one
+	until   time.Time  // how far the clock runs on after the year, while nobody works; zero: not
 	say     func(demands int)
 	tell    func(*seeded) error // what came of it, before it is closed; nil: nobody asks
 	policy  *calendar.Policy    // that the log publishes first, asking for no more than the script keeps to; nil: the script's own
@@ -125,7 +129,7 @@ func seedInMemory(ctx context.Context, w seeding) (_ *seeded, err error) {
 		return nil, err
 	}
 	m.engine, err = engine.Open(ctx, engine.Config{Log: m.log, Keys: m.keys, Index: filepath.Join(w.dir, "index.db"), Rules: rules,
-		Now: clock.Now, Draw: city.Draw(w.drawSeed()), Origin: "gridcase.hohhot/demo/1", Program: version()})
+		Now: clock.Now, Elapsed: clock.Elapsed, Diary: new(engine.Diary), Draw: city.Draw(w.drawSeed()), Origin: "gridcase.hohhot/demo/1", Program: version()})
 	if err != nil {
 		return nil, err
 	}
@@ -136,6 +140,9 @@ func seedInMemory(ctx context.Context, w seeding) (_ *seeded, err error) {
 	tally, err := c.Seed(ctx, m.engine, clock, c.Script(w.seed, w.demands), w.say)
 	if err == nil && len(tally.Refused) > 0 {
 		err = fmt.Errorf("%d acts of the script were refused, the first: %w", len(tally.Refused), tally.Refused[0].Reason)
+	}
+	if err == nil && !w.until.IsZero() {
+		_, err = c.Age(ctx, m.engine, clock, w.until)
 	}
 	return m, err
 }

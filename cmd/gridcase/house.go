@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gridcase/domain/calendar"
+	"gridcase/domain/event"
 	"gridcase/domain/stream"
 	"gridcase/engine"
 	"gridcase/engine/keys"
@@ -45,11 +46,11 @@ type houseOptions struct {
 	now     func() time.Time     // nil: time.Now
 }
 
-func openLog(ctx context.Context, dir string) (*sqlite.Log, error) {
+func openLog(ctx context.Context, dir string, opts ...sqlite.Option) (*sqlite.Log, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
-	return sqlite.Open(ctx, filepath.Join(dir, "log.db"))
+	return sqlite.Open(ctx, filepath.Join(dir, "log.db"), opts...)
 }
 
 // openHouse opens a folder, or makes it. Only one process can have it open.
@@ -60,7 +61,11 @@ func openHouse(ctx context.Context, dir string, s streams, o houseOptions) (_ *h
 			err = errors.Join(err, h.close())
 		}
 	}()
-	if h.log, err = openLog(ctx, dir); err != nil {
+	var opts []sqlite.Option
+	if o.now != nil { // one clock for all that is in the folder
+		opts = append(opts, sqlite.WithClock(o.now))
+	}
+	if h.log, err = openLog(ctx, dir, opts...); err != nil {
 		return nil, err
 	}
 	if h.log.Recovered() {
@@ -140,6 +145,27 @@ func (h *house) close() error {
 		errs = append(errs, h.log.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// timetable is the views, as the engine asks them where the clock is wanted.
+type timetable struct{ views *projections.Runner }
+
+func (t timetable) Live() bool                  { return t.views.Live() }
+func (t timetable) Position() eventlog.Position { return t.views.Position() }
+func (t timetable) Due(ctx context.Context, until time.Time, after event.Slot, limit int) ([]event.Slot, error) {
+	return t.views.Views().Due(ctx, until, after, limit)
+}
+
+// fire lets the clock act on what is due until the returned function is called. Only a house that serves does that: one
+// that is opened to import, export or rebuild fires nothing.
+func (h *house) fire() (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		engine.NewDeadlines(h.engine, timetable{h.views}).Run(ctx)
+	}()
+	return func() { cancel(); <-over }
 }
 
 // current waits until engine and views have everything that is in the log.

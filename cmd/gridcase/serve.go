@@ -26,16 +26,18 @@ type serveCmd struct {
 	Listen   string     `default:"127.0.0.1:8080" help:"Address to listen on." placeholder:"ADDR"`
 	Origin   string     `help:"Name of the log, gridcase.<city>/<deployment>/<incarnation>; used once, when the log is new."`
 	LogLevel slog.Level `default:"info" help:"debug, info, warn or error."`
+	Fire     bool       `default:"true" negatable:"" help:"Let the clock act: warn before due instants, record what expired, escalate. Off, this node leaves it to others, or to a later start."`
 }
 
 func (c serveCmd) Run(ctx context.Context, s streams) error {
-	return serve(ctx, s, serving{data: c.Data, listen: c.Listen, level: c.LogLevel, options: houseOptions{origin: c.Origin}})
+	return serve(ctx, s, serving{data: c.Data, listen: c.Listen, level: c.LogLevel, fire: c.Fire, options: houseOptions{origin: c.Origin}})
 }
 
 // serving is what serve and demo have in common.
 type serving struct {
 	data, listen string
 	level        slog.Level
+	fire         bool // deadlines
 	options      houseOptions
 	synthetic    bool
 	ready        func(url string, h *house, keys *access.Store) error // called when the address is taken, before the first request is answered
@@ -75,6 +77,9 @@ func serve(ctx context.Context, s streams, w serving) (err error) {
 		if err := w.ready(url, h, keys); err != nil {
 			return errors.Join(err, listener.Close())
 		}
+	}
+	if w.fire {
+		defer h.fire()()
 	}
 	web := api.NewHTTPServer(server)
 	failed := make(chan error, 1)

@@ -137,7 +137,7 @@ func answer(s State, c Command, at rule.At) (Event, error) {
 // repeats reports whether the same person asks at the same moment for what was decided last. The question is
 // put to the state of then, at the time of then.
 func repeats(s State, c Command, at rule.At) bool {
-	if s.before == nil || at.Actor != s.lastStamp.Actor || !at.Occurred.Equal(s.lastStamp.Occurred) {
+	if _, warns := c.(RaiseWarning); warns || s.before == nil || at.Actor != s.lastStamp.Actor || !at.Occurred.Equal(s.lastStamp.Occurred) {
 		return false
 	}
 	at.Recorded = s.lastStamp.Recorded

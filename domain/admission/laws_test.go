@@ -125,7 +125,7 @@ func TestTheLawsHoldWhateverIsDone(t *testing.T) {
 				if bs := broken(st.state, st.history); len(bs) > 0 {
 					t.Fatalf("after %s by %s: %q", s.command.Name(), at.Actor.ID, bs)
 				}
-				if len(es) > 0 {
+				if _, warned := s.command.(RaiseWarning); len(es) > 0 && !warned { // two warnings may be late at one moment
 					at.Recorded = at.Recorded.Add(30 * day) // the answer got lost, and the request comes again much later
 					if again, err := Decide(st.state, s.command, at); len(again) > 0 || err != nil {
 						t.Fatalf("%s asked twice: got %v, %v, want nothing", s.command.Name(), again, err)

@@ -474,7 +474,7 @@ var plain = reasons(map[string][]string{
 	"a word that the program itself writes": {
 		"deadline-recomputed/1.replaces", "demand-answered-on-the-spot/1.waiver", "demand-answered/1.from.type",
 		"demand-progress-noted/1.from.type", "demand-progress-noted/1.state", "demand-returned-to-pool/1.cause",
-		"log-opened/1.origin", "log-opened/1.prefix", "log-opened/1.service_vkey", "numbers-reserved/1.day",
+		"log-opened/1.origin", "log-opened/1.prefix", "log-opened/1.service_vkey", "node-checked-in/1.program", "numbers-reserved/1.day",
 		"personal-data-read/1.fields[]", "personal-data-read/1.streams[]", "problem-order-flagged/1.cause",
 		"demand-clock-expired/1.id", "demand-escalated/1.id", "demand-escalated/1.rule", "demand-warning-raised/1.id",
 		"dispute-clock-expired/1.id", "dispute-escalated/1.id", "dispute-escalated/1.rule", "dispute-warning-raised/1.id",

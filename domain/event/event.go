@@ -258,5 +258,6 @@ var catalogue = func() map[string]func([]byte) (Body, error) {
 	entry[PersonalDataRead](m)
 	entry[SaltCommitted](m)
 	entry[SaltRevealed](m)
+	entry[NodeCheckedIn](m)
 	return m
 }()

@@ -70,6 +70,7 @@ var homes = map[string]string{
 	"calendar-published/1":          "gridcase.calendar-cn",
 	"deadline-policy-published/1":   "gridcase.policy-deadline",
 	"escalation-policy-published/1": "gridcase.policy-escalation",
+	"node-checked-in/1":             "gridcase.node-‹node›",
 }
 
 func TestTheEventReferenceIsCurrent(t *testing.T) {

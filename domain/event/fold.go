@@ -1,6 +1,9 @@
 package event
 
 import (
+	"cmp"
+	"time"
+
 	"gridcase/domain/admission"
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
@@ -26,6 +29,47 @@ func Alarms(s State) []rule.Alarm {
 		return a.Alarms()
 	}
 	return nil
+}
+
+// Slot is a line of a timetable: when the clock is next wanted on a stream, and what for. The stream itself says what is
+// to be done; a slot only says where to look.
+type Slot struct {
+	Stream stream.Name
+	At     time.Time // whole seconds
+	ID     string    // of the due instant
+	Step   string
+}
+
+// SlotOf returns the slot of a stream in this state: its earliest alarm, false if the clock is not wanted.
+func SlotOf(n stream.Name, s State) (Slot, bool) {
+	a, wanted := rule.Earliest(Alarms(s))
+	if !wanted {
+		return Slot{}, false
+	}
+	return Slot{Stream: n, At: a.At, ID: a.ID, Step: a.Step}, true
+}
+
+// Compare orders slots as alarms are fired: by time, then by stream.
+func (s Slot) Compare(t Slot) int {
+	return cmp.Or(s.At.Compare(t.At), cmp.Compare(s.Stream, t.Stream))
+}
+
+// Overdue returns the attention that a matter has while a clock of its still runs whose due instant passed; false if there
+// is no such clock. A level of 0 says that it never rose.
+func Overdue(s State) (rule.Attention, bool) {
+	switch s := s.(type) {
+	case demand.State:
+		return s.Attention, s.Running.Overdue(s.Fired)
+	case topic.State:
+		return s.Attention, s.Running.Overdue(s.Fired)
+	case order.State:
+		return s.Attention, s.Running.Overdue(s.Fired)
+	case dispute.State:
+		return s.Attention, s.Running.Overdue(s.Fired)
+	case admission.State:
+		return s.Attention, s.Running.Overdue(s.Fired)
+	}
+	return rule.Attention{}, false
 }
 
 // Fold returns the state of a stream after one more event. It never changes the state it was given.

@@ -58,6 +58,13 @@ type SaltRevealed struct {
 	Salt  string `json:"salt"` // 16 bytes, hexadecimal
 }
 
+// NodeCheckedIn records that a program that serves this log compared its clock with the log's: the log's own time of this
+// event against ours before and after it. A node writes one when an alarm is due and it can not tell whether its clock is
+// right; a node that only reads writes none.
+type NodeCheckedIn struct {
+	Program string `json:"program"` // version
+}
+
 // The stored names. They never change; a changed meaning is a new version.
 func (LogOpened) EventType() string        { return "log-opened/1" }
 func (RoleGranted) EventType() string      { return "role-granted/1" }
@@ -66,3 +73,4 @@ func (NumbersReserved) EventType() string  { return "numbers-reserved/1" }
 func (PersonalDataRead) EventType() string { return "personal-data-read/1" }
 func (SaltCommitted) EventType() string    { return "verify-salt-committed/1" }
 func (SaltRevealed) EventType() string     { return "verify-salt-revealed/1" }
+func (NodeCheckedIn) EventType() string    { return "node-checked-in/1" }

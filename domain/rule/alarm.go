@@ -27,6 +27,10 @@ func (a Alarm) Key() string { return AlarmKey + a.ID + "/" + a.Step }
 // AlarmKey begins the key of every alarm.
 const AlarmKey = "deadline/"
 
+// ClockID is the actor of what the clock does. Two warnings that are late are asked for in the same words at the same
+// moment: a machine does not take the second for a repeat of the first. The key of the alarm tells a repeat.
+const ClockID = "clock"
+
 // Earliest returns the first of some alarms, false if there is none.
 func Earliest(as []Alarm) (Alarm, bool) {
 	if len(as) == 0 {
@@ -242,6 +246,11 @@ func (cs Clocks) Step(fs Firings, id string, at At) (Fired, bool, *Refusal) {
 	return f, true, nil
 }
 
+// Overdue reports whether a clock still runs whose expiry is in the log.
+func (cs Clocks) Overdue(fs Firings) bool {
+	return slices.ContainsFunc(cs, func(d calendar.Due) bool { return fs.Of(d.ID).Expired })
+}
+
 // Due returns a running clock by the id of its due instant: what a machine asks before it decides what expiry means.
 func (cs Clocks) Due(id string) (calendar.Due, bool) { return cs.byID(id) }
 
@@ -273,7 +282,9 @@ func (a Attention) Rise(at At, base orgs.UnitCode, to orgs.Level, why Escalation
 	if why.To <= why.From {
 		return nil
 	}
-	why.Unit = at.Units.AtLevel(base, why.To)
+	if why.Unit = at.Units.AtLevel(base, why.To); why.Unit == "" {
+		return nil // nobody so high is known
+	}
 	return &why
 }
 

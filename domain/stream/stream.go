@@ -113,6 +113,7 @@ const (
 	Access    Category = "access"
 	Number    Category = "numbers"
 	Policy    Category = "policy"
+	Node      Category = "node" // gridcase.node-<node>: what a running program says about itself
 	Log       Category = "integrity"
 )
 

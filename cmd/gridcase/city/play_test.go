@@ -40,7 +40,7 @@ func play(t testing.TB, size city.Size, seed uint64, demands int) played {
 		t.Fatal(err)
 	}
 	eng, err := engine.Open(ctx, engine.Config{Log: log, Keys: store, Index: filepath.Join(dir, "index.db"), Rules: c.Rules(),
-		Now: clock.Now, Origin: "gridcase.hohhot/demo/1", Program: "test", Draw: city.Draw(seed), Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+		Now: clock.Now, Elapsed: clock.Elapsed, Diary: new(engine.Diary), Origin: "gridcase.hohhot/demo/1", Program: "test", Draw: city.Draw(seed), Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
+	"gridcase/domain/event"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
@@ -20,17 +21,24 @@ import (
 )
 
 // Clock is the time of a simulation: it stands still until it is moved. It is safe for concurrent use.
-type Clock struct{ now atomic.Int64 }
+type Clock struct {
+	now   atomic.Int64
+	began time.Time
+}
 
 // NewClock returns a clock that stands at an instant.
 func NewClock(at time.Time) *Clock {
-	c := &Clock{}
+	c := &Clock{began: at}
 	c.Set(at)
 	return c
 }
 
 // Now returns the simulated time, UTC.
 func (c *Clock) Now() time.Time { return time.UnixMilli(c.now.Load()).UTC() }
+
+// Elapsed returns the simulated time that went by: an engine that fires alarms by this clock has it as
+// [engine.Config.Elapsed], or it takes every move of the clock for a fault.
+func (c *Clock) Elapsed() time.Duration { return c.Now().Sub(c.began) }
 
 // Set moves the clock.
 func (c *Clock) Set(at time.Time) { c.now.Store(at.UnixMilli()) }
@@ -46,6 +54,7 @@ type Tally struct {
 	Demands            int // raised by people
 	Acts               int // of people, in the year
 	Kept               int // acts that the gate was meant to stop, and did
+	Alarms             int // of the clock
 	Refused            []Refused
 }
 
@@ -57,17 +66,20 @@ type Refused struct {
 
 // Seed sets up the city and plays a script through an engine, whose log is empty but for its first event. The engine
 // takes its time from the clock, its draw from [Draw] and its rules from [City.Rules]. Time moves on only when an act has had
-// all its consequences. progress, if not nil, is told the demands raised so far.
+// all its consequences. If the engine keeps a diary, every alarm fires in its second, between the acts. progress, if not nil, is told the demands raised so far.
 //
 // It returns at the first error that is no refusal; what was played before is in the log then.
 func (c *City) Seed(ctx context.Context, eng *engine.Engine, clock *Clock, script iter.Seq[Act], progress func(demands int)) (Tally, error) {
 	var t Tally
-	p := player{Engine: eng, clock: clock}
+	p := newPlayer(eng, clock)
 	clock.Set(c.Eve())
 	if err := p.found(ctx, c, &t); err != nil {
 		return t, err
 	}
 	for a := range script {
+		if err := p.pass(ctx, a.At, &t); err != nil {
+			return t, err
+		}
 		refusal, err := p.play(ctx, a)
 		if err != nil {
 			return t, fmt.Errorf("%s of %s at %s: %w", a.Key, a.Stream, a.At.Format(time.RFC3339), err)
@@ -92,10 +104,51 @@ func (c *City) Seed(ctx context.Context, eng *engine.Engine, clock *Clock, scrip
 	return t, p.settle(ctx)
 }
 
-// player gives the commands of people to an engine.
+// Age lets time go by in which nobody does anything, up to an instant: what is open warns, expires and rises, each alarm
+// in its second. The engine keeps a diary.
+func (c *City) Age(ctx context.Context, eng *engine.Engine, clock *Clock, until time.Time) (Tally, error) {
+	var t Tally
+	p := newPlayer(eng, clock)
+	err := p.pass(ctx, until, &t)
+	if err == nil && until.After(clock.Now()) {
+		clock.Set(until)
+	}
+	return t, err
+}
+
+// player gives the commands of people to an engine, and lets its clock act.
 type player struct {
 	*engine.Engine
-	clock *Clock
+	clock  *Clock
+	alarms *engine.Deadlines // nil: nothing expires
+}
+
+func newPlayer(eng *engine.Engine, clock *Clock) player {
+	p := player{Engine: eng, clock: clock}
+	if eng.Diary != nil {
+		p.alarms = engine.NewDeadlines(eng, eng.Diary)
+		p.alarms.Each = func(ctx context.Context, _ engine.Fired) error { return p.settle(ctx) }
+	}
+	return p
+}
+
+// pass moves the clock from alarm to alarm, up to an instant, and lets each have its consequences.
+func (p *player) pass(ctx context.Context, until time.Time, t *Tally) error {
+	for p.alarms != nil {
+		// What stands at or before now was fired, or decided nothing.
+		now := event.Slot{At: p.clock.Now(), Stream: "\U0010ffff"}
+		next, err := p.Diary.Due(ctx, until, now, 1)
+		if err != nil || len(next) == 0 {
+			return err
+		}
+		p.clock.Set(next[0].At)
+		fired, err := p.alarms.Sweep(ctx, next[0].At)
+		if err != nil {
+			return fmt.Errorf("fire what is due at %s: %w", next[0].At.Format(time.RFC3339), err)
+		}
+		t.Alarms += len(fired)
+	}
+	return nil
 }
 
 // found opens the units, publishes the duty lists and draws the grids. An engine knows a unit once its event had its consequences.

@@ -140,6 +140,36 @@ func TestAYear(t *testing.T) {
 			t.Errorf("got %d of %d demands open, want 1 to 10 of 100: %v", open, len(last), phases)
 		}
 	})
+	t.Run("the clock acts in its second", func(t *testing.T) {
+		kinds := map[string]int{}
+		for _, e := range es {
+			late := 0
+			switch b := e.Body.(type) {
+			case order.WarningRaised:
+				late = b.LateBy
+			case order.ClockExpired:
+				late = b.LateBy
+				if late == 1 { // the due second itself is on time
+					late = 0
+				}
+			}
+			if late > 0 {
+				t.Errorf("%s of %s is late by %d s", e.Body.EventType(), e.Stream, late)
+			}
+			if e.Meta.Actor == rule.ClockID {
+				kinds[e.Body.EventType()]++
+			}
+		}
+		t.Logf("%d alarms: %v", p.tally.Alarms, kinds)
+		for _, typ := range []string{order.WarningRaised{}.EventType(), order.ClockExpired{}.EventType(), order.Escalated{}.EventType()} {
+			if kinds[typ] < 10 {
+				t.Errorf("got %d of %s in a year", kinds[typ], typ)
+			}
+		}
+		if kinds[event.NodeCheckedIn{}.EventType()] > 0 {
+			t.Error("a simulated clock had to be compared")
+		}
+	})
 	t.Run("every demand says that it is made up", func(t *testing.T) {
 		for _, e := range es {
 			if b, ok := e.Body.(demand.Raised); ok && b.SplitFrom.IsZero() && !strings.HasPrefix(b.External, city.Label+"-") {
