@@ -293,7 +293,7 @@ func boardsAgree(t *testing.T, r *Runner, h *history) (shown int) {
 }
 
 func TestSupervisionsAreOwedUntilAnswered(t *testing.T) {
-	r, h := months(t, 94, 80)
+	r, h := months(t, 94, 160)
 	v := r.Views()
 	owed, all, late := 0, 0, 0
 	for _, id := range h.orders {

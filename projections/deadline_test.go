@@ -85,7 +85,7 @@ func TestLawDeadlinesAreTheRunningClocksOfWhatIsVisible(t *testing.T) {
 }
 
 func TestDeadlinesAreNarrowed(t *testing.T) {
-	log, h := sample(t, 91, 600)
+	log, h := sample(t, 91, 1200)
 	r := open(t, t.TempDir(), log)
 	wait(t, r, h.end)
 	all := Viewer{All: true, Confidential: true}
@@ -96,6 +96,7 @@ func TestDeadlinesAreNarrowed(t *testing.T) {
 		}, Page{Limit: 50})
 	}
 	every := list(DeadlineFilter{})
+	lead := every[slices.IndexFunc(every, func(d DeadlineRow) bool { return d.Lead != "" })].Lead
 	middle, no := every[len(every)/2].Due, false
 	for name, tc := range map[string]struct {
 		f    DeadlineFilter
@@ -104,7 +105,7 @@ func TestDeadlinesAreNarrowed(t *testing.T) {
 		"clock":           {DeadlineFilter{Clock: calendar.Handle}, func(d DeadlineRow) bool { return d.Clock == calendar.Handle }},
 		"kind":            {DeadlineFilter{Kind: stream.Demand}, func(d DeadlineRow) bool { return d.Kind == stream.Demand }},
 		"before":          {DeadlineFilter{Before: middle}, func(d DeadlineRow) bool { return d.Due.Before(middle) }},
-		"lead":            {DeadlineFilter{Lead: "150105-d01"}, func(d DeadlineRow) bool { return d.Lead == "150105-d01" }},
+		"lead":            {DeadlineFilter{Lead: lead}, func(d DeadlineRow) bool { return d.Lead == lead }},
 		"community":       {DeadlineFilter{Unit: "150105003001"}, func(d DeadlineRow) bool { return strings.Contains(d.Path, "/150105003001/") }},
 		"street":          {DeadlineFilter{Unit: "150105004"}, func(d DeadlineRow) bool { return strings.Contains(d.Path, "/150105004/") }},
 		"district":        {DeadlineFilter{Unit: "150102"}, func(d DeadlineRow) bool { return strings.Contains(d.Path, "/150102/") }},

@@ -267,6 +267,8 @@ func (h *history) moveWhistle(id stream.ID) {
 	switch s.Phase {
 	case whistle.PhaseOpen, whistle.PhaseOnSite:
 		switch st := u.Standing(); {
+		case s.Phase == whistle.PhaseOpen && r.IntN(8) == 0:
+			h.add(name, whistle.Cancelled{Reason: "误报"})
 		case u.Present():
 			h.add(name, whistle.UnitReleased{Unit: u.Code, At: h.now, Left: r.IntN(4) == 0})
 		case st == whistle.Awaited && r.IntN(5) == 0:
@@ -275,8 +277,6 @@ func (h *history) moveWhistle(id stream.ID) {
 			h.add(name, whistle.UnitAbsent{Unit: u.Code, ID: u.Due.ID, Due: u.Due.Due})
 		case st == whistle.Awaited || st == whistle.Absent && r.IntN(2) == 0:
 			h.add(name, whistle.UnitReportedIn{Unit: u.Code, At: h.now, Late: r.IntN(3) == 0})
-		case s.Phase == whistle.PhaseOpen && r.IntN(3) == 0:
-			h.add(name, whistle.Cancelled{Reason: "误报"})
 		default:
 			var spared []orgs.UnitCode
 			for _, u := range s.Units {

@@ -196,7 +196,7 @@ func TestListsHoldExactlyWhatIsVisible(t *testing.T) {
 }
 
 func TestFiltersAndOrders(t *testing.T) {
-	log, h := sample(t, 50, 1300)
+	log, h := sample(t, 50, 2000)
 	r := open(t, t.TempDir(), log)
 	wait(t, r, h.end)
 	v, units, random := r.Views(), r.Units(), rand.New(rand.NewPCG(50, 3))
@@ -325,7 +325,7 @@ func TestFiltersAndOrders(t *testing.T) {
 }
 
 func TestRowsSayWhatTheStatesSay(t *testing.T) {
-	log, h := sample(t, 51, 700)
+	log, h := sample(t, 51, 900)
 	r := open(t, t.TempDir(), log)
 	wait(t, r, h.end)
 	v := r.Views()

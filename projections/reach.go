@@ -75,7 +75,7 @@ func (l listing) reasons(v Viewer, units *orgs.Tree, place orgs.UnitCode) []reas
 		if l.lead {
 			add(reason{conditions: []condition{{"d.lead = ?", []any{string(seat)}}}, level: "lead", value: string(seat)})
 		}
-		if l.category == stream.Demand || l.category == stream.Order {
+		if l.category != stream.Topic && l.category != stream.Dispute {
 			add(reason{conditions: []condition{{"EXISTS (SELECT 1 FROM reach AS y WHERE y.kind = ? AND y.seat = ? AND y.id = d.id)",
 				[]any{string(l.category), string(seat)}}}, through: string(seat)})
 		}
