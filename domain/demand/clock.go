@@ -128,3 +128,13 @@ func (s State) owes(c calendar.Clock, at rule.At) orgs.UnitCode {
 	}
 	return s.Unit
 }
+
+// reachBy returns the last instant for calling the resident: the window's end, and never before the first call is due. A
+// long holiday is no week in which anybody called (rule D18).
+func reachBy(at rule.At, callback calendar.Due) time.Time {
+	closes := at.Clocks.Closes(calendar.CallbackAttempts, at.Recorded)
+	if callback.Due.After(closes) {
+		return callback.Due
+	}
+	return closes
+}

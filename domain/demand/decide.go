@@ -417,7 +417,7 @@ func (c AnswerOnTheSpot) decide(s State, at rule.At) (Event, error) {
 	due, err := s.due(at, calendar.Callback, at.Recorded)
 	return AnsweredOnTheSpot{Kind: s.Kind, Outcome: c.Outcome, Matter: c.Matter, Summary: c.Summary, Answer: c.Answer,
 		Agreement: c.Agreement, Waiver: "on_the_spot", Callback: due,
-		ReachBy: at.Clocks.Closes(calendar.CallbackAttempts, at.Recorded)}, err
+		ReachBy: reachBy(at, due)}, err
 }
 
 // D4.
@@ -615,7 +615,7 @@ func (c Answer) decide(s State, at rule.At) (Event, error) {
 	}
 	due, err := s.due(at, calendar.Callback, at.Recorded)
 	return Answered{Outcome: c.Outcome, Summary: c.Summary, ReviewOn: c.ReviewOn, From: c.From, Callback: due,
-		ReachBy: at.Clocks.Closes(calendar.CallbackAttempts, at.Recorded)}, err
+		ReachBy: reachBy(at, due)}, err
 }
 
 // D13.

@@ -219,6 +219,12 @@ func date(s string) calendar.Date {
 }
 
 // ending is the last second of a day in the city.
+// before makes a step ten hours before a day begins.
+func before(day string, s step) step {
+	s.on = date(day).Start().Add(-10 * time.Hour)
+	return s
+}
+
 func ending(s string) time.Time { return date(s).End() }
 
 // untilEnd waits for the last second of a day, and most of that second too.
@@ -599,6 +605,7 @@ func TestWhatIsPossibleUntilWhen(t *testing.T) {
 		"another grade, seven days":  {isAnswered, drives["D15"], func(e Event) (time.Time, time.Time) { return e.(CallbackRecorded).RerateBy, ending("2026-03-09") }},
 		"calling, seven days":        {isHandled, drives["D12"], func(e Event) (time.Time, time.Time) { return e.(Answered).ReachBy, ending("2026-03-09") }},
 		"calling, on the spot":       {isRaised, drives["D3"], func(e Event) (time.Time, time.Time) { return e.(AnsweredOnTheSpot).ReachBy, ending("2026-03-09") }},
+		"calling, National Day":      {isRaised, before("2026-10-01", drives["D3"]), func(e Event) (time.Time, time.Time) { return e.(AnsweredOnTheSpot).ReachBy, ending("2026-10-08") }},
 		"reopening uncalled":         {isAnon, drives["D18"], func(e Event) (time.Time, time.Time) { return e.(CallbackWaived).ReopenBy, ending("2026-04-01") }},
 	} {
 		es, err := given(t, tt.given).does(tt.when)

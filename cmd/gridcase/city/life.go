@@ -534,7 +534,9 @@ func (l *life) dispute(b birth) {
 	l.do(l.now, n, mediator(a, rung), dispute.RecordAgreement{Agreement: l.digest(), FulfilOn: by, Summary: sealed.Public(a.words.done)})
 	agreed := l.now
 	l.now = l.office(l.later(l.now, 2*1440, 9*1440))
-	l.do(l.now, n, mediator(a, rung), dispute.RecordFulfilment{})
+	if calendar.DateOf(l.now) <= by { // afterwards it counts as kept
+		l.do(l.now, n, mediator(a, rung), dispute.RecordFulfilment{})
+	}
 	l.now = agreed
 	l.callBack(a, nil, l.judge())
 }

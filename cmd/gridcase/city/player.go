@@ -135,6 +135,9 @@ func newPlayer(eng *engine.Engine, clock *Clock) player {
 // pass moves the clock from alarm to alarm, up to an instant, and lets each have its consequences.
 func (p *player) pass(ctx context.Context, until time.Time, t *Tally) error {
 	for p.alarms != nil {
+		if err := p.settle(ctx); err != nil { // the diary knows of a clock once the act that started it is followed
+			return err
+		}
 		// What stands at or before now was fired, or decided nothing.
 		now := event.Slot{At: p.clock.Now(), Stream: "\U0010ffff"}
 		next, err := p.Diary.Due(ctx, until, now, 1)

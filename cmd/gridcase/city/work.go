@@ -431,6 +431,7 @@ func (l *life) judge() verdict {
 func (l *life) callBack(a *asked, j *job, v verdict) {
 	agent := post(orgs.CallbackAgent, body(a.place().county, "hotline"))
 	at := func(low, high int) { l.now = l.soon(l.now, low, high, false) }
+	last := l.calledBy(l.now)
 	attempts := 0
 	switch roll := l.IntN(100); {
 	case a.anonymous:
@@ -448,12 +449,19 @@ func (l *life) callBack(a *asked, j *job, v verdict) {
 	}
 	at(30, 480)
 	for range attempts {
+		if l.now.After(last) { // the clock waived it
+			return
+		}
 		l.do(l.now, a.name, agent, demand.RecordCallbackAttempt{Means: pick(l.Rand, []string{"phone", "phone", "sms"})})
 		at(240, 1600)
 	}
+	switch {
+	case l.now.After(last):
+		return
+	case v == notReached: // after three calls the clock waives it
+		return
+	}
 	switch v {
-	case notReached:
-		l.do(l.now, a.name, agent, demand.WaiveCallback{Cause: "unreached"})
 	case complains:
 		words := say("没有彻底解决，希望再处理一次。")
 		c := demand.RecordCallback{Grade: demand.Grade(1 + l.IntN(2)), Merit: true, Words: words, Reason: "居民反映未彻底解决"}
@@ -476,6 +484,18 @@ func (l *life) callBack(a *asked, j *job, v verdict) {
 			l.do(l.later(l.now, 600, 2*1440), a.name, a.by, demand.Rerate{Grade: 5, Resolved: true})
 		}
 	}
+}
+
+// calledBy is until when somebody is called who was answered at an instant.
+func (l *life) calledBy(answered time.Time) time.Time {
+	first, err := l.Start("", calendar.Callback, "", "", answered)
+	if err != nil {
+		panic(fmt.Sprintf("city: a callback has no end: %v", err)) // the policy is complete
+	}
+	if closes := l.Closes(calendar.CallbackAttempts, answered); closes.After(first.Due) {
+		return closes
+	}
+	return first.Due
 }
 
 // anew considers a demand again that no order can be reworked for.
