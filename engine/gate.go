@@ -148,7 +148,7 @@ func (e *Engine) blocked(ctx context.Context, r Request, f folded, b rule.Block)
 		m := event.Meta{Actor: r.Actor.ID, Role: r.Actor.Role, Unit: r.Actor.Unit, Second: r.Second, Key: key,
 			Correlation: e.correlate(r, &f), Causation: r.Cause, Occurred: now, Recorded: now, Schema: 1, Trace: r.Trace, Program: e.Program}
 		rand.Read(m.Salt[:])
-		c, err := e.Log.Append(ctx, string(n), eventlog.Revision(g.revision),
+		c, err := e.append(ctx, n, eventlog.Revision(g.revision),
 			eventlog.Fact{ID: uuid.UUID(stream.Event(n, key, 0)), Type: body.EventType(), Data: data, Meta: event.EncodeMeta(m)})
 		switch {
 		case err == nil:
