@@ -43,12 +43,21 @@ func lying(s event.State) string {
 
 // expired counts what passed on a case with the step still owed: its superiors ask about it.
 func expired(s event.State) int {
+	var fired rule.Firings
+	switch s := s.(type) {
+	case demand.State:
+		fired = s.Fired
+	case topic.State:
+		fired = s.Fired
+	case order.State:
+		fired = s.Fired
+	case dispute.State:
+		fired = s.Fired
+	}
 	n := 0
-	if o, ok := s.(order.State); ok {
-		for _, f := range o.Fired {
-			if f.Expired {
-				n += 1 + f.Steps
-			}
+	for _, f := range fired {
+		if f.Expired {
+			n += 1 + f.Steps
 		}
 	}
 	return n
@@ -112,7 +121,7 @@ func (d *desk) demandPlan(s demand.State) *Act {
 		if d.roll(8) {
 			return d.by(d.at(60, 900, false), d.voice(s), demand.Withdraw{Confirmed: d.confirmed(s)})
 		}
-		if d.roll(15) && d.it.tries == 0 {
+		if d.roll(15) && expired(s) == 0 {
 			return nil // it lies there until somebody asks
 		}
 		return d.triage(s, clerk, words, pressing)
@@ -172,8 +181,8 @@ func (d *desk) receive(s demand.State, clerk rule.Actor, words wording) *Act {
 			demand.Decline{Reason: pick(d.hours.Rand, demand.DeclineReasons()), Citation: basis, Instead: "可向相应受理窗口提出（示例）"})
 	case roll < 20:
 		return d.by(d.at(20, 300, false), clerk, demand.Redirect{Target: "市级专线窗口（示例）", Receipt: Label + "-" + d.paper()[:8]})
-	case roll < 35 && d.it.tries == 0:
-		return nil // overlooked, until the clock finds it; then nobody can say it was not seen
+	case roll < 35 && expired(s) == 0:
+		return nil // overlooked, until the clock finds it
 	case roll < 60:
 		return d.by(d.at(2000, 6000, false), clerk, d.accept(s, words))
 	case answerable && roll < 300:
@@ -267,7 +276,7 @@ func (d *desk) callBack(s demand.State) *Act {
 		return d.by(at, agent, demand.WaiveCallback{Cause: "unreached"})
 	case s.Attempts >= 3:
 		return nil // the clock waives it
-	case s.Attempts == 0 && d.roll(20):
+	case s.Attempts == 0 && expired(s) == 0 && d.roll(20):
 		return nil // nobody calls, until the clock says so
 	case d.roll(250):
 		return d.by(d.at(200, 1500, false), agent, demand.RecordCallbackAttempt{Means: "phone"})
@@ -294,7 +303,7 @@ func (d *desk) topicPlan(s topic.State) *Act {
 	}
 	switch s.Phase {
 	case topic.PhaseProposed, topic.PhaseDeferred:
-		if d.roll(30) && s.Phase == topic.PhaseProposed && d.it.tries == 0 {
+		if d.roll(30) && s.Phase == topic.PhaseProposed && expired(s) == 0 {
 			return nil
 		}
 		at := d.at(300, 4000, false)
@@ -322,7 +331,7 @@ func (d *desk) topicPlan(s topic.State) *Act {
 		yes := cast * (35 + d.hours.IntN(60)) / 100
 		return d.by(d.hours.office(d.hours.later(s.Vote.ClosesAt, 10, 300)), convenor, topic.CloseVote{Cast: cast, Counts: []int{yes, cast - yes}, Ballots: d.paper()})
 	case topic.PhaseAdopted:
-		if d.roll(20) && d.it.tries == 0 {
+		if d.roll(20) && expired(s) == 0 {
 			return nil
 		}
 		return d.by(d.at(60, 2000, false), post(orgs.Dispatcher, streetOf(s.Unit)), topic.HandToGrid{})

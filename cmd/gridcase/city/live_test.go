@@ -2,15 +2,17 @@ package city_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"fmt"
 	"io"
 	"log/slog"
-	"maps"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
 	"gridcase/cmd/gridcase/city"
+	"gridcase/domain/event"
+	"gridcase/domain/rule"
 	"gridcase/engine"
 	"gridcase/engine/keys"
 	"gridcase/eventlog"
@@ -35,7 +37,7 @@ func live(t testing.TB, size city.Size, span city.Span) lived {
 		t.Fatal(err)
 	}
 	eng, err := engine.Open(ctx, engine.Config{Log: log, Keys: store, Index: filepath.Join(dir, "index.db"), Rules: c.Rules(),
-		Now: clock.Now, Origin: "gridcase.hohhot/demo/1", Program: "test", Draw: city.Draw(span.Seed), Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+		Now: clock.Now, Elapsed: clock.Elapsed, Diary: new(engine.Diary), Origin: "gridcase.hohhot/demo/1", Program: "test", Draw: city.Draw(span.Seed), Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,22 +67,75 @@ func live(t testing.TB, size city.Size, span city.Span) lived {
 	return l
 }
 
+// told is everything that happened in a life, but for what has random ids.
+func (l lived) told() [32]byte {
+	h := sha256.New()
+	for _, ev := range l.events {
+		switch ev.Type {
+		case "log-opened/1", "numbers-reserved/1", "verify-salt-committed/1", "verify-salt-revealed/1":
+			continue
+		}
+		fmt.Fprintln(h, ev.Stream, ev.Revision, ev.ID, ev.Type, ev.At.Unix())
+	}
+	return [32]byte(h.Sum(nil))
+}
+
 func TestACityLivesByItself(t *testing.T) {
-	l := live(t, city.Street, city.Span{Seed: 7, Days: 150, Demand: 6})
+	span := city.Span{Seed: 7, Days: 240, Demand: 6}
+	l := live(t, city.Street, span)
 	c := l.chronicle
 	refused := 0
 	for _, n := range c.Refused {
 		refused += n
 	}
-	t.Logf("%d days, %d demands, %d acts, %d alarms %v, levels %v, %d refused, %d open, %d events in %s", c.Days, c.Demands, c.Acts, c.Alarms, c.Fired, c.Levels, refused, c.Open, len(l.events), l.took)
-	for _, k := range slices.Sorted(maps.Keys(c.Refused)) {
-		t.Logf("  refused %s: %d", k, c.Refused[k])
+	t.Logf("%d days, %d demands, %d acts, %d alarms %v, levels %v, %d refused %v, %d open, %d events in %s", c.Days, c.Demands, c.Acts, c.Alarms, c.Fired,
+		c.Levels, refused, c.Refused, c.Open, len(l.events), l.took.Round(time.Millisecond))
+	if c.Days != span.Days || c.Demands < 800 || c.Open > c.Demands/5 {
+		t.Errorf("got %d days, %d demands, %d open", c.Days, c.Demands, c.Open)
 	}
-	types := map[string]int{}
+	if refused > c.Acts/50 {
+		t.Errorf("of %d acts %d were refused: %v", c.Acts, refused, c.Refused)
+	}
+	if c.Latest > time.Second {
+		t.Errorf("an alarm was %s late on a clock that stands still", c.Latest)
+	}
+	// Whatever the machines of demand, topic, order and dispute provide for the clock happens to somebody.
+	types, keys := map[string]int{}, map[string]int{}
 	for _, ev := range l.events {
 		types[ev.Type]++
+		m, err := event.DecodeMeta(ev.Meta)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Actor == rule.ClockID && m.Index == 0 {
+			keys[ev.Stream+" "+m.Key]++
+		}
 	}
-	for _, k := range slices.Sorted(maps.Keys(types)) {
-		t.Logf("  %s: %d", k, types[k])
+	for key, n := range keys {
+		if n > 1 {
+			t.Errorf("%s fired %d times", key, n)
+		}
+	}
+	if len(keys) != c.Alarms {
+		t.Errorf("%d alarms fired, the log has %d", c.Alarms, len(keys))
+	}
+	for _, typ := range []string{"demand-warning-raised/1", "demand-clock-expired/1", "demand-escalated/1", "callback-waived/1", "order-warning-raised/1",
+		"order-clock-expired/1", "order-escalated/1", "order-resumed/1", "return-approved/1", "order-redispatched/1", "supervision-answered/1", "dispute-referred-up/1",
+		"agreement-fulfilled/1", "topic-concluded/1", "demand-reopened/1", "extension-refused/1", "verification-failed/1", "rework-ordered/1"} {
+		if types[typ] == 0 {
+			t.Errorf("no %s in %d days", typ, c.Days)
+		}
+	}
+}
+
+func TestTheSameSeedLivesTheSameLife(t *testing.T) {
+	span := city.Span{Seed: 11, Days: 60, Demand: 8}
+	first := live(t, city.Street, span).told()
+	if live(t, city.Street, span).told() != first {
+		t.Error("the same seed lived another life")
+	}
+	span.Seed++
+	if live(t, city.Street, span).told() == first {
+		t.Error("another seed lived the same life")
 	}
 }

@@ -135,23 +135,33 @@ func newPlayer(eng *engine.Engine, clock *Clock) player {
 // pass moves the clock from alarm to alarm, up to an instant, and lets each have its consequences.
 func (p *player) pass(ctx context.Context, until time.Time, t *Tally) error {
 	for p.alarms != nil {
-		if err := p.settle(ctx); err != nil { // the diary knows of a clock once the act that started it is followed
+		n, err := p.ring(ctx, until)
+		if err != nil || n < 0 {
 			return err
 		}
-		// What stands at or before now was fired, or decided nothing.
-		now := event.Slot{At: p.clock.Now(), Stream: "\U0010ffff"}
-		next, err := p.Diary.Due(ctx, until, now, 1)
-		if err != nil || len(next) == 0 {
-			return err
-		}
-		p.clock.Set(next[0].At)
-		fired, err := p.alarms.Sweep(ctx, next[0].At)
-		if err != nil {
-			return fmt.Errorf("fire what is due at %s: %w", next[0].At.Format(time.RFC3339), err)
-		}
-		t.Alarms += len(fired)
+		t.Alarms += n
 	}
 	return nil
+}
+
+// ring moves the clock to the next instant at which an alarm stands, up to another, and fires what is due then. It returns
+// how many alarms fired, -1 if none stood.
+func (p *player) ring(ctx context.Context, until time.Time) (int, error) {
+	if err := p.settle(ctx); err != nil { // the diary knows of a clock once the act that started it is followed
+		return -1, err
+	}
+	// What stands at or before now was fired, or decided nothing.
+	now := event.Slot{At: p.clock.Now(), Stream: "\U0010ffff"}
+	next, err := p.Diary.Due(ctx, until, now, 1)
+	if err != nil || len(next) == 0 {
+		return -1, err
+	}
+	p.clock.Set(next[0].At)
+	fired, err := p.alarms.Sweep(ctx, next[0].At)
+	if err != nil {
+		return -1, fmt.Errorf("fire what is due at %s: %w", next[0].At.Format(time.RFC3339), err)
+	}
+	return len(fired), nil
 }
 
 // found opens the units, publishes the duty lists and draws the grids. An engine knows a unit once its event had its consequences.

@@ -14,6 +14,7 @@ import (
 
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
+	"gridcase/domain/dispute"
 	"gridcase/domain/event"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
@@ -46,16 +47,17 @@ type Chronicle struct {
 	Latest  time.Duration  // the most that an alarm was carried out after its time
 }
 
-// clockActor carries out what comes due.
-var clockActor = rule.Actor{ID: "clock", Role: orgs.System}
-
 // Live sets up the city on an engine with an empty log, and lets it live through a span. Engine and clock are those that
 // [City.Seed] wants. Memory goes by what is open, not by the span. progress, if not nil, is told each day that ended.
 //
 // An act that is refused is counted, and its desk looks at the case again a day later: people err, and rules say no.
 func (c *City) Live(ctx context.Context, eng *engine.Engine, clock *Clock, s Span, progress func(day int, at time.Time)) (Chronicle, error) {
-	w := &world{City: c, player: player{Engine: eng, clock: clock}, span: s, seen: map[stream.Name]*watched{}, topics: map[string]stream.Name{},
+	w := &world{City: c, player: newPlayer(eng, clock), span: s, seen: map[stream.Name]*watched{}, topics: map[string]stream.Name{},
 		chronicle: Chronicle{Fired: map[string]int{}, Levels: map[orgs.Level]int{}, Refused: map[string]int{}}}
+	if w.alarms == nil {
+		return w.chronicle, errors.New("city: the engine keeps no diary, so nothing would fire")
+	}
+	w.alarms.Each = w.struck
 	w.hours = hours{c.rules, rand.New(rand.NewPCG(s.Seed, 0x9e3779b97f4a7c15))}
 	clock.Set(c.Eve())
 	var t Tally
@@ -67,17 +69,29 @@ func (c *City) Live(ctx context.Context, eng *engine.Engine, clock *Clock, s Spa
 		return w.chronicle, err
 	}
 	opens := yearStart(c.figures.City.Year.Value)
-	closes := opens.AddDate(0, 0, s.Days)
 	for day := range s.Days {
 		w.arrivals(opens.AddDate(0, 0, day))
-		for len(w.agenda) > 0 && w.agenda[0].at.Before(opens.AddDate(0, 0, day+1)) && w.agenda[0].at.Before(closes) {
+		midnight := opens.AddDate(0, 0, day+1)
+		for {
+			until, planned := midnight.Add(-time.Second), len(w.agenda) > 0 && w.agenda[0].at.Before(midnight)
+			if planned {
+				until = w.agenda[0].at
+			}
+			if n, err := w.ring(ctx, until); err != nil {
+				return w.chronicle, err
+			} else if n >= 0 {
+				continue
+			}
+			if !planned {
+				break
+			}
 			if err := w.next(ctx, heap.Pop(&w.agenda).(item)); err != nil {
 				return w.chronicle, err
 			}
 		}
 		w.chronicle.Days++
 		if progress != nil {
-			progress(day+1, opens.AddDate(0, 0, day+1))
+			progress(day+1, midnight)
 		}
 	}
 	for _, x := range w.seen {
@@ -109,20 +123,18 @@ type watched struct {
 	raiser rule.Actor
 	desk   string // what the plan in hand was made for; another word, another plan
 	plan   int    // turn of the plan that counts
-	alarm  string // the alarm that waits
 	tries  int    // refused in a row
 	demand bool
 	over   bool
 }
 
-// item is something that happens at a time: a demand is raised, a desk acts, or an alarm goes off.
+// item is something that people do at a time: a demand is raised, or a desk acts.
 type item struct {
 	at    time.Time
 	turn  int
 	name  stream.Name
 	raise *birth
 	act   *Act
-	alarm *rule.Alarm
 }
 
 type items []item
@@ -199,21 +211,11 @@ func (w *world) next(ctx context.Context, i item) error {
 		}
 		x.desk, x.plan = "", 0
 	}
-	if i.alarm != nil {
-		x := w.seen[i.name]
-		if x == nil || x.alarm != waiting(*i.alarm) {
-			return nil
-		}
-		x.alarm = ""
-	}
 	if now := w.clock.Now(); i.at.After(now) {
 		w.clock.Set(i.at)
 	}
-	switch {
-	case i.raise != nil:
+	if i.raise != nil {
 		return w.bear(ctx, *i.raise)
-	case i.alarm != nil:
-		return w.strike(ctx, i)
 	}
 	return w.act(ctx, *i.act)
 }
@@ -246,25 +248,15 @@ func commandOf(c engine.Command) string {
 	return fmt.Sprintf("%T", c)
 }
 
-// strike carries an alarm out. The clock runs on every node; here it is the simulation that is early for nothing and late for nothing.
-func (w *world) strike(ctx context.Context, i item) error {
-	receipt, err := w.Handle(ctx, engine.Request{Stream: i.name, Commands: []engine.Command{i.alarm.Command}, Key: i.alarm.Key(),
-		Actor: clockActor, Expect: engine.Any})
-	var refusal *rule.Refusal
-	if errors.As(err, &refusal) {
-		w.chronicle.Refused[commandOf(i.alarm.Command)+" "+string(refusal.Code)+" "+refusal.Rule]++
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("%s of %s: %w", i.alarm.Key(), i.name, err)
-	}
-	if receipt.Replayed {
-		return fmt.Errorf("%s of %s: it went off before", i.alarm.Key(), i.name)
-	}
-	step, _, _ := strings.Cut(i.alarm.Step, "/")
+// struck is told each alarm that the clock carried out, and shows everybody what came of it.
+func (w *world) struck(ctx context.Context, f engine.Fired) error {
+	step, _, _ := strings.Cut(f.Alarm.Step, "/")
 	w.chronicle.Fired[step]++
 	w.chronicle.Alarms++
-	w.chronicle.Latest = max(w.chronicle.Latest, receipt.Recorded.Sub(i.alarm.At))
+	w.chronicle.Latest = max(w.chronicle.Latest, f.Recorded.Sub(f.Alarm.At))
+	if f.Recorded.Before(f.Alarm.At) {
+		return fmt.Errorf("%s of %s fired at %s: too early", f.Alarm.Key(), f.Stream, f.Recorded.Format(time.RFC3339))
+	}
 	if err := w.settle(ctx); err != nil {
 		return err
 	}
@@ -344,12 +336,19 @@ func (w *world) observe(ctx context.Context) error {
 }
 
 func (w *world) count(b event.Body) {
-	if e, ok := b.(order.Escalated); ok {
+	switch e := b.(type) {
+	case demand.Escalated:
+		w.chronicle.Levels[e.To]++
+	case topic.Escalated:
+		w.chronicle.Levels[e.To]++
+	case order.Escalated:
+		w.chronicle.Levels[e.To]++
+	case dispute.Escalated:
 		w.chronicle.Levels[e.To]++
 	}
 }
 
-// look lets whoever holds a case plan what to do with it, not before an instant, and sets its next alarm.
+// look lets whoever holds a case plan what to do with it, not before an instant.
 func (w *world) look(ctx context.Context, n stream.Name, from time.Time) error {
 	state, revision, err := w.Load(ctx, n)
 	if err != nil {
@@ -357,12 +356,6 @@ func (w *world) look(ctx context.Context, n stream.Name, from time.Time) error {
 	}
 	x := w.seen[n]
 	x.over = ended(state)
-	if next, rings := rule.Earliest(event.Alarms(state)); !rings {
-		x.alarm = ""
-	} else if waiting(next) != x.alarm {
-		x.alarm = waiting(next)
-		w.push(item{at: next.At, name: n, alarm: &next})
-	}
 	word := lying(state)
 	if word == x.desk && x.plan != 0 {
 		return nil
@@ -377,16 +370,11 @@ func (w *world) look(ctx context.Context, n stream.Name, from time.Time) error {
 		a.At = a.At.Truncate(time.Millisecond)
 		x.plan = w.push(item{at: a.At, name: n, act: a})
 	}
-	if x.over && x.plan == 0 && x.alarm == "" {
-		if !x.demand {
-			delete(w.seen, n)
-		}
+	if x.over && x.plan == 0 && !x.demand {
+		delete(w.seen, n)
 	}
 	return nil
 }
-
-// waiting names an alarm and its time: a clock that stood still puts it off.
-func waiting(a rule.Alarm) string { return a.Key() + a.At.Format(time.RFC3339) }
 
 // ended reports whether nothing is owed on a case any more.
 func ended(s event.State) bool {
