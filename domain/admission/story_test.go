@@ -62,7 +62,6 @@ var (
 	officer = as(orgs.AdmissionOfficer, district)
 	second  = rule.Actor{ID: "k-second", Role: orgs.AdmissionOfficer, Unit: district}
 	clock   = rule.Actor{ID: "clock", Role: orgs.System}
-	manager = rule.Actor{ID: "pm", Role: orgs.System}
 )
 
 // morning is Monday 2026-03-02 09:00 in the city: four weeks without a holiday follow.
