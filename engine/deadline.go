@@ -232,7 +232,7 @@ func (s *sweep) take(ctx context.Context, slot event.Slot, now time.Time) error 
 		}
 	case errors.As(err, &refusal) && refusal.Rule == "I15":
 		s.rest(slot.Stream, f, a.Key()) // our clock moved between looking and deciding
-	case errors.As(err, &refusal), errors.As(err, &open):
+	case errors.As(err, &refusal), errors.As(err, &open), errors.Is(err, eventlog.ErrTooLarge):
 		if err := s.park(ctx, slot.Stream, a, err); err != nil {
 			return err
 		}

@@ -410,6 +410,8 @@ func (e *Engine) sendOne(ctx context.Context, cause event.Entry, s flow.Send) (*
 			return refusal, nil
 		case errors.As(err, &open):
 			return rule.Refuse(rule.GuardFailed, s.Rule, "无法裁定："+open.Error(), "it can not be decided: "+open.Error()), nil
+		case errors.Is(err, eventlog.ErrTooLarge): // tried again it is no smaller, and nothing behind it would move
+			return rule.Refuse(rule.GuardFailed, s.Rule, "事件过大，无法记录", "the event is too large to be recorded"), nil
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
 		case errors.Is(err, ErrOutcomeUnknown), errors.Is(err, eventlog.ErrFull), errors.Is(err, keys.ErrAway), errors.Is(err, eventlog.ErrConflict):

@@ -288,6 +288,39 @@ func TestEscalationChangesOnlyForWhatIsDecidedLater(t *testing.T) {
 	}
 }
 
+// short is a log that has no room for what begins an order.
+type short struct{ eventlog.Log }
+
+func (l short) Append(ctx context.Context, n string, expect eventlog.Revision, facts ...eventlog.Fact) (eventlog.Commit, error) {
+	if stream.Name(n).Category() == stream.Order && expect == eventlog.None {
+		return eventlog.Commit{}, eventlog.ErrTooLarge
+	}
+	return l.Log.Append(ctx, n, expect, facts...)
+}
+
+// What is too large for the log stays so: the flow parks it and goes on, for everybody else in the city.
+func TestWhatIsTooLargeToRecordDoesNotHoldUpTheFlow(t *testing.T) {
+	h := open(t)
+	h.stop()
+	roomy := h.log
+	h.log = short{roomy}
+	h.start()
+	id, _ := h.inHandling()
+	if got := h.demand(id).Phase; got != demand.PhaseAccepted {
+		t.Errorf("without its order the demand is %s, want it back in the pool", got)
+	}
+	parked, err := h.Parked(context.Background())
+	if err != nil || len(parked) != 1 || parked[0].Rule != "R1" {
+		t.Errorf("parked are %+v (%v), want the dispatch", parked, err)
+	}
+	h.stop()
+	h.log = roomy
+	h.start()
+	if id, _ := h.inHandling(); h.demand(id).Phase != demand.PhaseInHandling {
+		t.Errorf("with room again the demand is %s", h.demand(id).Phase)
+	}
+}
+
 // R24 end to end: a due over an unpublished year, the notice, and the human who confirms.
 func TestANoticeSettlesAProvisionalDueOnceSomebodyConfirms(t *testing.T) {
 	h := open(t)

@@ -223,6 +223,25 @@ func TestAGrantExpiresByTheClockAfterItsLastDay(t *testing.T) {
 	}
 }
 
+func TestAGrantIsLiveOnAllOfItsLastDayWhereDaysEndWithService(t *testing.T) {
+	usual := rules.Policy
+	defer func() { rules.Policy = usual }()
+	short := *usual
+	short.DayEnd = calendar.EndOfService
+	rules.Policy = &short
+	st := given(t, append(slices.Clone(isGranted), by(officer, RecordFunding{Reference: "凭证"}))...)
+	d, _ := st.state.Running.Get(calendar.Expiry)
+	if calendar.DateOf(d.Due) != last || !d.Due.Before(last.End()) {
+		t.Fatalf("it is due %s, want the last closing time of %s", d.Due, last)
+	}
+	if _, err := st.does(by(clock, Expire{ID: d.ID}, d.Due.Sub(st.now)+time.Second)); err != nil || st.state.Phase != PhaseExpired {
+		t.Fatalf("%v, %s", err, st.state.Phase)
+	}
+	if g, _ := st.state.Grant(); !g.Live(last) || g.Live(last+1) {
+		t.Errorf("expired at %s: got %+v, want it live on its last day and not after", st.now, g)
+	}
+}
+
 func TestAGrantIsWhatTheGateGoesBy(t *testing.T) {
 	st := given(t, isGranted...)
 	if g, ok := st.state.Grant(); !ok || g.Admission != self || g.Matter != "120101" || g.Role != duty.Lead || !slices.Equal(g.Units, []orgs.UnitCode{home}) || g.From != first || g.Until != last || !g.Funded.IsZero() {

@@ -71,8 +71,12 @@ func (s State) Grant() (duty.Grant, bool) {
 		}
 		return calendar.DateOf(t)
 	}
+	ended := on(s.EndedAt)
+	if s.Phase == PhaseExpired { // where a day ends with service, the clock is done with the last day before the day is over
+		ended = max(ended, s.Until+1)
+	}
 	return duty.Grant{Admission: s.ID, Matter: s.Matter, Role: s.Role, Units: s.Units, From: s.From, Until: s.Until,
-		Funded: on(s.FundedAt), Ended: on(s.EndedAt)}, true
+		Funded: on(s.FundedAt), Ended: ended}, true
 }
 
 // Alarms lists what the clock does next on the request: warnings, the expiry of the time to answer, and the end of a grant.

@@ -487,6 +487,7 @@ func (p *Policy) Validate() error {
 		fault("attempts %d: want 1 or more", p.Attempts)
 	}
 	checkService(p.Service, fault)
+	p.checkLong(fault)
 	if p.Missing != Provisional && p.Missing != RefuseUncertain {
 		fault("missing %q: want %q or %q", p.Missing, Provisional, RefuseUncertain)
 	}
@@ -581,6 +582,31 @@ func (p *Policy) checkWindows(fault func(string, ...any)) {
 	for _, c := range slices.Sorted(maps.Keys(p.Caps)) {
 		if !slices.Contains(caps, c) {
 			fault("no such cap %q", c)
+		}
+	}
+}
+
+// checkLong finds service hours that would take more than [MaxAmount] working days to pass: each due instant lists the
+// days that it skipped, and the log has no room for the days off of centuries.
+func (p *Policy) checkLong(fault func(string, ...any)) {
+	day := 0
+	for _, s := range p.Service {
+		day += max(s.Close.seconds()-s.Open.seconds(), 0)
+	}
+	long := func(a Amount) bool { return day > 0 && a.Kind == ServiceHours && a.base() > MaxAmount*day }
+	for i, r := range p.Rows {
+		if long(r.Amount) {
+			fault("row %d: clock %q: %s take more than %d days of service", i+1, r.Clock, r.Amount, MaxAmount)
+		}
+	}
+	for i, r := range p.HandleByKind {
+		if long(r.Amount) {
+			fault("handle_by_kind %d: %s take more than %d days of service", i+1, r.Amount, MaxAmount)
+		}
+	}
+	for _, w := range windows {
+		if long(p.Windows[w]) {
+			fault("window %q: %s take more than %d days of service", w, p.Windows[w], MaxAmount)
 		}
 	}
 }

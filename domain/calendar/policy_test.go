@@ -183,7 +183,11 @@ func TestAPolicyIsRefused(t *testing.T) {
 		spoil func(*calendar.Policy)
 		want  string
 	}{
-		"unknown clock":           {func(p *calendar.Policy) { p.Rows[0].Clock = "acept" }, `no such clock "acept"`},
+		"unknown clock": {func(p *calendar.Policy) { p.Rows[0].Clock = "acept" }, `no such clock "acept"`},
+		"service of centuries": {func(p *calendar.Policy) {
+			p.Service = []calendar.Segment{{Open: 8 * 60, Close: 8*60 + 1}}
+			p.Rows[0].Amount = calendar.Amount{N: 10000, Kind: calendar.ServiceHours}
+		}, "row 1: clock \"accept\": 10000 service_hours take more than 10000 days of service"},
 		"negative amount":         {func(p *calendar.Policy) { p.Rows[0].Amount.N = -1 }, "want 1 to 10000"},
 		"zero amount":             {func(p *calendar.Policy) { p.Rows[0].Amount.N = 0 }, "want 1 to 10000"},
 		"huge amount":             {func(p *calendar.Policy) { p.Rows[0].Amount.N = 10_001 }, "want 1 to 10000"},

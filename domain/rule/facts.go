@@ -48,6 +48,7 @@ type TopicFact struct {
 type OrderFact struct {
 	ID        stream.ID
 	Phase     string
+	Kind      string // of the demand it was dispatched for
 	Lead      orgs.UnitCode
 	Place     orgs.UnitCode   // where the matter lies
 	Bodies    []orgs.UnitCode // every unit that has handled it, leads and co-units of all legs

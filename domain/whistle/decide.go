@@ -280,6 +280,8 @@ func (c Blow) refers(at rule.At, street orgs.UnitCode) *rule.Refusal {
 	}
 	if o, found := at.Facts.Order(c.Order); !c.Order.IsZero() && (!found || !at.Units.Within(o.Place, street)) {
 		return needs("W1", "办题单不存在或不在本街道", "there is no such order in the street")
+	} else if o.Kind == "report" {
+		return needs("W1", "举报类诉求的办题单不得吹哨", "no whistle names the order of a report")
 	}
 	return nil
 }

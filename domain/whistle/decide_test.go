@@ -190,6 +190,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{"a demand exists", nil, by(desker, blow, rule.Facts{}), rule.GuardFailed, "W1"},
 		{"a demand lies in the street", nil, by(desker, blowing(func(b *Blow) { b.Demand = farID })), rule.GuardFailed, "W1"},
 		{"a report stays secret", nil, by(desker, blowing(func(b *Blow) { b.Demand = reportID })), rule.GuardFailed, "W1"},
+		{"so does its order", nil, by(desker, blowing(func(b *Blow) { b.Order = secretID })), rule.GuardFailed, "W1"},
 		{"a topic exists", nil, by(desker, blowing(func(b *Blow) { b.Topic = self })), rule.GuardFailed, "W1"},
 		{"an order lies in the street", nil, by(desker, blowing(func(b *Blow) { b.Order = elseID })), rule.GuardFailed, "W1"},
 

@@ -100,12 +100,13 @@ var (
 	farID    = stream.DemandFor("counter", "far")
 	topicID  = stream.Derive("topic", "pit")
 	orderID  = stream.Derive("order", "pit")
+	secretID = stream.Derive("order", "secret")
 	elseID   = stream.Derive("order", "far")
 	known    = rule.Facts{
 		Demands: []rule.DemandFact{{ID: demandID, Phase: "in_handling", Kind: "issue", Unit: home, Live: true},
 			{ID: reportID, Phase: "in_handling", Kind: "report", Unit: home, Live: true}, {ID: farID, Kind: "issue", Unit: neighbour}},
 		Topics: []rule.TopicFact{{ID: topicID, Phase: "handling", Unit: home}},
-		Orders: []rule.OrderFact{{ID: orderID, Phase: "handling", Lead: agency, Place: home}, {ID: elseID, Lead: farAgency, Place: neighbour}},
+		Orders: []rule.OrderFact{{ID: orderID, Phase: "handling", Lead: agency, Place: home}, {ID: secretID, Phase: "handling", Kind: "report", Lead: agency, Place: home}, {ID: elseID, Lead: farAgency, Place: neighbour}},
 	}
 )
 
