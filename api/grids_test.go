@@ -159,6 +159,9 @@ func TestEveryNumberOfTheCoverageOpensToItsGrids(t *testing.T) {
 		t.Errorf("the day before there was a grid: %s", r.raw)
 	}
 	h.want(h.get(auditor, "/views/coverage?unit=150199"), 422, "invalid")
+	if p := h.want(h.get(auditor, "/views/coverage"), 422, "invalid"); p.json["errors"].([]any)[0].(map[string]any)["code"] != "missing" {
+		t.Errorf("a unit that was not given is refused with %s", p.raw)
+	}
 	h.want(h.get(auditor, "/grids?unit="+string(street)+"&on=2025-02-30"), 422, "invalid")
 	for _, role := range orgs.Roles() {
 		status := 200

@@ -309,6 +309,7 @@ type listDeadlinesInput struct {
 	Clock       string `query:"clock" maxLength:"40"`
 	Unit        string `query:"unit" maxLength:"40" doc:"Matters that lie in this unit, or below it."`
 	Lead        string `query:"lead" maxLength:"40" doc:"Orders that this unit leads."`
+	From        string `query:"from" doc:"Due at this instant or later: RFC 3339 with offset. Now, to leave out what is overdue."`
 	Before      string `query:"before" doc:"Due before this instant: RFC 3339 with offset."`
 	Provisional string `query:"provisional" enum:"true,false" doc:"true: those that a notice which arrived since may settle (rule R24)."`
 	Limit       int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
@@ -321,7 +322,7 @@ func (s *Server) listDeadlines(ctx context.Context, in *listDeadlinesInput) (*li
 		return nil, err
 	}
 	var read instants
-	before := read.at("before", in.Before)
+	from, before := read.at("from", in.From), read.at("before", in.Before)
 	if err := read.err(); err != nil {
 		return nil, err
 	}
@@ -332,7 +333,7 @@ func (s *Server) listDeadlines(ctx context.Context, in *listDeadlinesInput) (*li
 		return nil, err
 	}
 	f := projections.DeadlineFilter{Page: projections.Page{Limit: cmp.Or(in.Limit, 50), After: in.After}, Kind: stream.Category(in.Kind), Clock: calendar.Clock(in.Clock),
-		Unit: orgs.UnitCode(in.Unit), Lead: orgs.UnitCode(in.Lead), Before: before}
+		Unit: orgs.UnitCode(in.Unit), Lead: orgs.UnitCode(in.Lead), From: from, Before: before}
 	if in.Provisional != "" {
 		yes := in.Provisional == "true"
 		f.Provisional = &yes

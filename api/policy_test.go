@@ -260,7 +260,7 @@ func TestProvisionalDuesAreListedUntilSomebodyConfirmsThem(t *testing.T) {
 	if c.text("version") != "cn-2027#1" || len(c.json["notices"].([]any)) != 11 {
 		t.Errorf("calendar: %s", c.raw)
 	}
-	for _, bad := range []string{"clock=lunch", "before=yesterday", "limit=0", "provisional=perhaps", "kind=cow", "colour=red"} {
+	for _, bad := range []string{"clock=lunch", "from=yesterday", "before=yesterday", "limit=0", "provisional=perhaps", "kind=cow", "colour=red"} {
 		h.want(h.get(arbiter, "/views/deadlines?"+bad), 422, "invalid")
 	}
 	h.want(h.get(arbiter, "/views/deadlines?after=abc"), 400, "bad_cursor")

@@ -251,11 +251,14 @@ func fromHuma(status int, message string, errs ...error) *Problem {
 	for _, err := range errs {
 		var d *huma.ErrorDetail
 		if errors.As(err, &d) {
-			code := "invalid"
-			if strings.Contains(d.Message, "unknown query parameter") {
+			code, zh := "invalid", "参数无效"
+			switch {
+			case strings.Contains(d.Message, "unknown query parameter"):
 				code = "unknown_member"
+			case strings.HasPrefix(d.Message, "required ") && strings.HasSuffix(d.Message, " is missing"):
+				code, zh = "missing", "必填"
 			}
-			faults = append(faults, fault(d.Location, code, "参数无效", d.Message))
+			faults = append(faults, fault(d.Location, code, zh, d.Message))
 		}
 	}
 	switch {

@@ -114,6 +114,7 @@ type DeadlineFilter struct {
 	Clock       calendar.Clock  `json:"clock"`
 	Unit        orgs.UnitCode   `json:"unit"` // it and all below it, by where the matter lies
 	Lead        orgs.UnitCode   `json:"lead"`
+	From        time.Time       `json:"from"` // due then or later
 	Before      time.Time       `json:"before"`
 	Provisional *bool           `json:"provisional"`
 }
@@ -169,6 +170,9 @@ func (f DeadlineFilter) terms(who Viewer, units *orgs.Tree, keyset []condition) 
 	level, value := "", ""
 	if f.Clock != "" {
 		where("d.clock = ?", string(f.Clock))
+	}
+	if !f.From.IsZero() {
+		where("d.due >= ?", f.From.Unix())
 	}
 	if !f.Before.IsZero() {
 		where("d.due < ?", f.Before.Unix())

@@ -104,6 +104,7 @@ func TestDeadlinesAreNarrowed(t *testing.T) {
 	}{
 		"clock":           {DeadlineFilter{Clock: calendar.Handle}, func(d DeadlineRow) bool { return d.Clock == calendar.Handle }},
 		"kind":            {DeadlineFilter{Kind: stream.Demand}, func(d DeadlineRow) bool { return d.Kind == stream.Demand }},
+		"from":            {DeadlineFilter{From: middle}, func(d DeadlineRow) bool { return !d.Due.Before(middle) }},
 		"before":          {DeadlineFilter{Before: middle}, func(d DeadlineRow) bool { return d.Due.Before(middle) }},
 		"lead":            {DeadlineFilter{Lead: lead}, func(d DeadlineRow) bool { return d.Lead == lead }},
 		"community":       {DeadlineFilter{Unit: "150105003001"}, func(d DeadlineRow) bool { return strings.Contains(d.Path, "/150105003001/") }},
