@@ -32,7 +32,8 @@ const (
 var (
 	workloadOpen = Table{Name: "workload_open", Key: 3, Compact: true,
 		Columns: []Column{{"book", Text}, {"scope", Text}, {"kind", Text}, {"days", Blob}}}
-	// A leaf is 32 days: few rows for a year, and a row is small enough to be written again for each event.
+	// A leaf is 128 days: a year has three or four, since a page costs its rows more than their bytes; and a row is small enough to be
+	// written again for each event.
 	workloadLeaves = Table{Name: "workload_leaves", Key: 4, Compact: true,
 		Columns: []Column{{"book", Text}, {"leaf", Integer}, {"scope", Text}, {"kind", Text}, {"began", Blob}, {"ended", Blob},
 			{"contact", Blob}, {"handling", Blob}, {"total", Blob}}}
@@ -190,22 +191,22 @@ func (k mark) book(tx *Tx, in scope, kind string, m, sign int) {
 	tx.Delete(workloadLeaves.Name, in.book, leaf, in.path, kind)
 }
 
-// leafDays is how many days a leaf has.
-const leafDays = 32
+// leafBits says how many days a leaf has, as a power of two.
+const leafBits = 7
 
-func leafOf(d calendar.Date) int64 { return int64(d) / leafDays }
+func leafOf(d calendar.Date) int64 { return int64(d) >> leafBits }
 
 // leafStart is the day that the days of a leaf are counted from.
-func leafStart(leaf int64) calendar.Date { return calendar.Date(leaf * leafDays) }
+func leafStart(leaf int64) calendar.Date { return calendar.Date(leaf << leafBits) }
 
 // noted is a list of days with a number each: how many of a day, in the order of the days; or how many minutes, in the order in which
 // they came. Both are varints, the day from the start of the leaf, or of 1970 where there are no leaves: three bytes for most
-// times, so that a row stays within its page.
+// times.
 type noted []byte
 
 // next returns the first note and those after it; nothing if the bytes are broken.
 func (n noted) next(start calendar.Date) (mark, noted) {
-	day, size := binary.Varint(n)
+	day, size := binary.Uvarint(n)
 	if size <= 0 {
 		return mark{}, nil
 	}
@@ -219,7 +220,7 @@ func (n noted) next(start calendar.Date) (mark, noted) {
 
 // append adds a note. It may write behind the end of n, where nobody else's bytes are.
 func (n noted) append(start calendar.Date, k mark) noted {
-	return binary.AppendUvarint(binary.AppendVarint(n, int64(k.day-start)), uint64(k.value))
+	return binary.AppendUvarint(binary.AppendUvarint(n, uint64(k.day-start)), uint64(k.value))
 }
 
 // count returns the list with by more of a day; n itself stays as it is.
