@@ -221,7 +221,7 @@ type servicesInput struct {
 	PeriodQuery
 	By    string `query:"by" enum:"district,street,community" doc:"Apart for these parts of the unit."`
 	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	After int    `query:"after" minimum:"0" doc:"How many were shown."`
+	After string `query:"after" maxLength:"200"`
 }
 
 func (s *Server) serviceDatabase(ctx context.Context, in *servicesInput) (*struct {
@@ -237,15 +237,11 @@ func (s *Server) serviceDatabase(ctx context.Context, in *servicesInput) (*struc
 	if err != nil {
 		return nil, err
 	}
-	rows, at, err := s.Views.Views().Services(ctx, projections.ServiceQuery{Unit: u.Code, By: projections.By(in.By), From: from, To: to})
+	rows, next, at, err := s.Views.Views().Services(ctx, projections.ServiceQuery{Unit: u.Code, By: projections.By(in.By), From: from, To: to, Limit: in.Limit, After: in.After})
 	if err != nil {
 		return nil, counted(err)
 	}
-	out := ServiceDatabase{Unit: u.Code, From: from, To: to - 1, AsOf: shown(now), Items: []ServiceRecord{}, Position: at.String()}
-	rows = rows[min(in.After, len(rows)):]
-	if len(rows) > in.Limit {
-		rows, out.Next = rows[:in.Limit], strconv.Itoa(in.After+in.Limit)
-	}
+	out := ServiceDatabase{Unit: u.Code, From: from, To: to - 1, AsOf: shown(now), Items: []ServiceRecord{}, Next: next, Position: at.String()}
 	for _, r := range rows {
 		link := base + "/demands?exact_category=true" + place(r.Place) + span("handled", from, to)
 		if r.Matter != "" {

@@ -193,12 +193,20 @@ func TestServicesCountWhatWasAnswered(t *testing.T) {
 		q := ServiceQuery{Unit: pick(random, []orgs.UnitCode{"150100", "150105", "150105003", "150105003001"}), By: pick(random, []By{"", ByStreet, ByCommunity}),
 			To: calendar.DateOf(h.now) + 1 - calendar.Date(random.IntN(30))}
 		q.From = q.To - 1 - calendar.Date(random.IntN(90))
-		rows, at, err := v.Services(t.Context(), q)
-		if errors.Is(err, ErrBy) {
-			continue
+		q.Limit = 1 + random.IntN(9)
+		var rows []ServiceRow
+		for more := true; more; more = q.After != "" {
+			page, next, at, err := v.Services(t.Context(), q)
+			if errors.Is(err, ErrBy) {
+				break
+			}
+			if err != nil || at != h.end || len(page) > q.Limit || next != "" && len(page) < q.Limit {
+				t.Fatal(at, len(page), err)
+			}
+			rows, q.After = append(rows, page...), next
 		}
-		if err != nil || at != h.end {
-			t.Fatal(at, err)
+		if rows == nil {
+			continue
 		}
 		who, sum, want := Viewer{Seat: r.Units().Path(q.Unit)}, 0, 0
 		for _, row := range rows {

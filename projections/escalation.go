@@ -100,7 +100,14 @@ func (Escalations) Tables() []Table {
 		Name: "supervisions", Key: 2,
 		Columns: []Column{{"order_id", Blob}, {"number", Integer}, {"order_number", Text}, {"lead", Text}, {"lead_path", Text}, {"path", Text}, {"reason", Text},
 			{"issued_at", Integer}, {"due", Integer}, {"turn", Integer}, {"open", Integer}, {"answered_at", Integer}, {"answer", Text}},
+		Indexes: []Index{supervised("path"), supervised("lead_path")},
 	}}
+}
+
+// supervised is the index of supervisions by one of the ways to have them: those still owed apart, and all that a page is put
+// in order by.
+func supervised(path string) Index {
+	return Index{Columns: []string{"open", path, "turn", "order_id", "due"}}
 }
 
 // Apply implements [View].
@@ -364,7 +371,8 @@ type SupervisionFilter struct {
 }
 
 // Supervisions lists accounts that were demanded, the earliest due first, and counts them over all pages. It is for whoever may see all that lies
-// in the unit or is led from it. It returns [ErrCursor] and [ErrLimit].
+// in the unit or is led from it. It costs the keys of those that the unit has or had; if they are to be open, of those that it has. It returns
+// [ErrCursor] and [ErrLimit].
 func (v *Views) Supervisions(ctx context.Context, f SupervisionFilter) (rows []SupervisionRow, next string, n int, at eventlog.Position, err error) {
 	q := filter{page: f.Page}
 	if f.Limit < 1 || f.Limit > 200 {
@@ -373,13 +381,23 @@ func (v *Views) Supervisions(ctx context.Context, f SupervisionFilter) (rows []S
 	if err := q.mark("supervisions", f); err != nil {
 		return nil, "", 0, 0, err
 	}
-	in := v.of(f.Unit, "d.lead_path")
-	q.where(in.text, in.args...)
 	if f.Open || !f.Late.IsZero() {
 		q.where("d.open = 1")
+	} else {
+		q.where("d.open IN (0, 1)")
 	}
 	if !f.Late.IsZero() {
 		q.where("d.due < ?", f.Late.Unix())
+	}
+	in := within(v.runner.Units().Path(f.Unit))
+	// keys of those that lie in the unit, and of those that are led from it: each once.
+	keys := func(cs []condition) (text string, args []any) {
+		var ts []term
+		for _, path := range []string{"path", "lead_path"} {
+			where, args := joined(append(slices.Clip(cs), condition{strings.ReplaceAll(in.text, "d.path", "d."+path), in.args}))
+			ts = append(ts, term{"SELECT d.turn AS k, d.order_id AS id, d.rowid AS r FROM supervisions AS d INDEXED BY " + indexName("supervisions", supervised(path).Columns...) + where, args})
+		}
+		return compound(ts)
 	}
 	all := q.conditions
 	if f.After != "" {
@@ -391,13 +409,13 @@ func (v *Views) Supervisions(ctx context.Context, f SupervisionFilter) (rows []S
 	}
 	var turn int64
 	at, err = v.snapshot(ctx, func(s snapshot) error {
-		where, args := joined(all)
-		if err := s.query(ctx, "SELECT count(*) FROM supervisions AS d"+where, args, func(rs *sql.Rows) error { return rs.Scan(&n) }); err != nil {
+		text, args := keys(all)
+		if err := s.query(ctx, "SELECT count(*) FROM ("+text+")", args, func(rs *sql.Rows) error { return rs.Scan(&n) }); err != nil {
 			return err
 		}
-		where, args = joined(q.conditions)
-		return s.query(ctx, "SELECT d.turn, d.order_id, d.number, d.order_number, d.lead, d.reason, d.issued_at, d.due, d.open, d.answered_at, d.answer FROM supervisions AS d"+
-			where+fmt.Sprintf(" ORDER BY d.turn, d.order_id LIMIT %d", f.Limit+1), args, func(rs *sql.Rows) error {
+		text, args = keys(q.conditions)
+		return s.query(ctx, "SELECT d.turn, d.order_id, d.number, d.order_number, d.lead, d.reason, d.issued_at, d.due, d.open, d.answered_at, d.answer FROM ("+
+			text+" ORDER BY k, id LIMIT ?) AS k CROSS JOIN supervisions AS d ON d.rowid = k.r ORDER BY k.k, k.id", append(args, int64(f.Limit+1)), func(rs *sql.Rows) error {
 			if len(rows) == f.Limit {
 				next = q.seal(turn, rows[f.Limit-1].Order)
 				return nil

@@ -6,6 +6,8 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"maps"
+	"math/bits"
 	"slices"
 	"strings"
 	"time"
@@ -88,7 +90,7 @@ type Figures struct {
 	Days     []Flow // of the total only: the days of the period on which anything began or ended
 
 	minutes [3][]int32
-	days    []Flow // of the whole period
+	days    []Flow // of the total only: all days of the period
 }
 
 // Flow is what began and ended on a day.
@@ -100,21 +102,55 @@ type Flow struct {
 // Times are whole minutes, truncated, by nearest rank: ⌈0.5 n⌉ and ⌈0.9 n⌉. They say nothing if N is 0.
 type Times struct{ N, Median, P90 int }
 
-// timesOf sorts ms.
 func timesOf(ms []int32) Times {
 	n := len(ms)
 	if n == 0 {
 		return Times{}
 	}
-	slices.Sort(ms)
-	return Times{N: n, Median: int(ms[(n+1)/2-1]), P90: int(ms[(9*n+9)/10-1])}
+	return Times{N: n, Median: int(nth(ms, (n+1)/2-1)), P90: int(nth(ms, (9*n+9)/10-1))}
+}
+
+// nth returns what would be at i if ms were sorted. It counts how many lie in each thousandth of their range, and goes on
+// with those of the part that i is in: a few passes, where sorting a year of a district would take longer than reading it.
+func nth(ms []int32, i int) int32 {
+	for {
+		if len(ms) < 100 {
+			return slices.Sorted(slices.Values(ms))[i]
+		}
+		least, most := ms[0], ms[0]
+		for _, m := range ms {
+			least, most = min(least, m), max(most, m)
+		}
+		const parts = 10 // bits
+		shift := max(0, bits.Len32(uint32(most-least))-parts)
+		var counts [1 << parts]int
+		for _, m := range ms {
+			counts[(m-least)>>shift]++
+		}
+		part := 0
+		for i >= counts[part] {
+			i -= counts[part]
+			part++
+		}
+		if shift == 0 {
+			return least + int32(part)
+		}
+		in := make([]int32, 0, counts[part])
+		for _, m := range ms {
+			if int((m-least)>>shift) == part {
+				in = append(in, m)
+			}
+		}
+		ms = in
+	}
 }
 
 // ErrBy: the unit has no such parts, or does not exist.
 var ErrBy = errors.New("the unit has no such parts")
 
-// Load adds up the figures of a unit. It costs the rows of the books within the unit, of the leaves of the period, and a pass over the keys of
-// the overdue cases on the page; what ended before the period costs nothing. It returns [ErrBy] and [ErrLimit].
+// Load adds up the figures of a unit. It costs the rows of the books that the page and the total are put together from, of the leaves of the
+// period, and a pass over the keys of the overdue cases; what ended before the period costs nothing, and neither do the grids
+// and desks of other pages. It returns [ErrBy] and [ErrLimit].
 func (v *Views) Load(ctx context.Context, q LoadQuery) (l Load, err error) {
 	if q.Limit < 1 || q.Limit > 200 {
 		return l, ErrLimit
@@ -123,6 +159,7 @@ func (v *Views) Load(ctx context.Context, q LoadQuery) (l Load, err error) {
 	if err := c.begin(); err != nil {
 		return l, err
 	}
+	c.narrow()
 	l.Position, err = v.snapshot(ctx, func(s snapshot) error {
 		for _, b := range c.books() {
 			if err := c.read(ctx, s, b); err != nil {
@@ -130,15 +167,15 @@ func (v *Views) Load(ctx context.Context, q LoadQuery) (l Load, err error) {
 			}
 		}
 		l.Rows, l.Next = c.page()
-		return c.late(ctx, s, l.Rows)
+		return c.late(ctx, s, l.Rows, q.After == "" && l.Next == "")
 	})
 	if err != nil {
 		return Load{}, fmt.Errorf("workload of %s: %w", q.Unit, err)
 	}
 	for i := range l.Rows {
-		l.Rows[i].finish()
+		l.Rows[i].finish(q.From)
 	}
-	c.total.finish()
+	c.total.finish(q.From)
 	l.Total = c.total
 	return l, nil
 }
@@ -150,6 +187,7 @@ type counting struct {
 	base  Place  // the unit, as the lists ask for it
 	path  string // of the unit; scopes of the books begin with it
 	rows  map[string]*LoadRow
+	until string // the key of a row that comes after the page; "" = none is known
 	total LoadRow
 }
 
@@ -223,22 +261,39 @@ func (c *counting) parts(code orgs.UnitCode) {
 	}
 }
 
-// row returns the row that a scope belongs to.
-func (c *counting) row(path string) *LoadRow {
-	key := path
+// narrow finds where the page ends at the latest, if it has as many of the rows that are there already.
+func (c *counting) narrow() {
+	maps.DeleteFunc(c.rows, func(key string, _ *LoadRow) bool { return key <= c.After })
+	if keys := slices.Sorted(maps.Keys(c.rows)); len(keys) > c.Limit {
+		c.until = keys[c.Limit]
+	}
+	maps.DeleteFunc(c.rows, func(key string, _ *LoadRow) bool { return !c.shown(key) && key != c.until })
+}
+
+// shown reports whether a row may be on the page.
+func (c *counting) shown(key string) bool { return key > c.After && (c.until == "" || key < c.until) }
+
+// key names the row that a scope belongs to.
+func (c *counting) key(path string) string {
 	switch c.By {
 	case ByDistrict, ByStreet:
 		kind := orgs.District
 		if c.By == ByStreet {
 			kind = orgs.Street
 		}
-		key = c.path + Nowhere
 		if u, in := c.units.Ancestor(seatCode(path), kind); in {
-			key = c.units.Path(u)
+			return c.units.Path(u)
 		}
+		return c.path + Nowhere
 	case ByUnit:
-		key, _, _ = strings.Cut(path, " ")
+		path, _, _ = strings.Cut(path, " ")
 	}
+	return path
+}
+
+// row returns the row that a scope belongs to.
+func (c *counting) row(path string) *LoadRow {
+	key := c.key(path)
 	r, here := c.rows[key]
 	if here {
 		return r
@@ -266,51 +321,108 @@ func (c *counting) row(path string) *LoadRow {
 	return r
 }
 
-// books are those that the rows are put together from.
-func (c *counting) books() []string {
-	switch {
-	case c.By.desk():
-		return []string{orderDesks}
-	case c.By == ByGrid:
-		return []string{orderGrids, demandGrids}
-	}
-	return []string{orderPlaces, demandPlaces}
+// book is a book as it is read for a question.
+type book struct {
+	name        string
+	rows, total bool // what it is read for
 }
 
+// books are those that the figures are put together from. Grids are many: their total is that of the places they lie in.
+func (c *counting) books() []book {
+	switch {
+	case c.By.desk():
+		return []book{{orderDesks, true, false}}
+	case c.base.Grid != "":
+		return []book{{orderGrids, true, true}, {demandGrids, true, true}}
+	case c.By == ByGrid:
+		return []book{{orderGrids, true, false}, {demandGrids, true, false}, {orderPlaces, false, true}, {demandPlaces, false, true}}
+	}
+	return []book{{orderPlaces, true, true}, {demandPlaces, true, true}}
+}
+
+// errPage: what comes after the page has begun.
+var errPage = errors.New("the page is full")
+
 // read adds up what a book says of the unit.
-func (c *counting) read(ctx context.Context, s snapshot, book string) error {
+func (c *counting) read(ctx context.Context, s snapshot, b book) error {
 	path := c.path
 	if c.base.Grid != "" && !c.By.desk() {
 		path = areaPath(c.units, c.base.Community) + string(c.base.Grid) + "/"
 	}
 	to := strings.TrimSuffix(path, "/") + "0"
-	figures := func(scope, kind string) []*Figures {
+	demands := b.name == demandPlaces || b.name == demandGrids
+	// A book for the rows alone is read only as far as the page goes: its scopes come in the order of the keys.
+	met, last := 0, ""
+	begin := func() (from, until string) {
+		met, last = 0, c.After
+		if b.total {
+			return path, to
+		}
+		if from, until = max(path, c.After), to; c.until != "" {
+			until = min(to, c.until)
+		}
+		return from, until
+	}
+	figures := func(scope, kind string) (row, total *Figures, err error) {
 		line := Cases
 		switch {
-		case book != orderDesks && strings.HasPrefix(book, "demand") && kind == string(demand.Report) && !c.Confidential,
+		case demands && kind == string(demand.Report) && !c.Confidential,
 			c.Kinds != nil && !slices.Contains(c.Kinds, kind):
-			return nil
+			return nil, nil, nil
 		case c.Kinds == nil && kind == string(demand.Errand):
 			line = Errands
 		}
-		r := c.row(scope)
-		if strings.HasPrefix(book, "demand") {
-			return []*Figures{&r.Demands[line], &c.total.Demands[line]}
+		if key := c.key(scope); b.rows && c.shown(key) {
+			r := c.row(scope)
+			if row = &r.Orders[line]; demands {
+				row = &r.Demands[line]
+			}
+			if !b.total && key != last {
+				if met, last = met+1, key; met > c.Limit {
+					c.until = key
+					return nil, nil, errPage
+				}
+			}
 		}
-		return []*Figures{&r.Orders[line], &c.total.Orders[line]}
+		if b.total {
+			if total = &c.total.Orders[line]; demands {
+				total = &c.total.Demands[line]
+			}
+		}
+		return row, total, nil
+	}
+	query := func(text string, args []any, each func(*sql.Rows) error) error {
+		err := s.query(ctx, text, args, each)
+		if err == errPage {
+			return nil
+		}
+		return err
 	}
 	today := calendar.DateOf(c.At)
 	var scope, kind string
 	var days, began, ended, contact, handling, total sql.RawBytes
-	err := s.query(ctx, "SELECT scope, kind, days FROM workload_open WHERE book = ? AND scope >= ? AND scope < ?", []any{book, path, to}, func(rs *sql.Rows) error {
+	from, until := begin()
+	err := query("SELECT scope, kind, days FROM workload_open WHERE book = ? AND scope >= ? AND scope < ? ORDER BY scope", []any{b.name, from, until}, func(rs *sql.Rows) error {
 		if err := rs.Scan(&scope, &kind, &days); err != nil {
 			return err
 		}
-		for _, f := range figures(scope, kind) {
-			for i := range noted(days).len() {
-				k := noted(days).at(i)
-				f.Open += int(k.value)
-				f.Aged[ageOf(today-k.day)] += int(k.value)
+		row, all, err := figures(scope, kind)
+		if err != nil || row == nil && all == nil {
+			return err
+		}
+		n, aged := 0, [len(Ages)]int{}
+		for left := noted(days); len(left) > 0; {
+			var k mark
+			k, left = left.next(0)
+			n += int(k.value)
+			aged[ageOf(today-k.day)] += int(k.value)
+		}
+		for _, f := range []*Figures{row, all} {
+			if f != nil {
+				f.Open += n
+				for i := range aged {
+					f.Aged[i] += aged[i]
+				}
 			}
 		}
 		return nil
@@ -318,20 +430,58 @@ func (c *counting) read(ctx context.Context, s snapshot, book string) error {
 	if err != nil {
 		return err
 	}
+	var minutes []int32
 	for leaf := leafOf(c.From); leaf <= leafOf(c.To-1); leaf++ {
-		err := s.query(ctx, "SELECT scope, kind, began, ended, contact, handling, total FROM workload_leaves WHERE book = ? AND leaf = ? AND scope >= ? AND scope < ?",
-			[]any{book, leaf, path, to}, func(rs *sql.Rows) error {
+		from, until := begin()
+		start := leafStart(leaf)
+		err := query("SELECT scope, kind, began, ended, contact, handling, total FROM workload_leaves WHERE book = ? AND leaf = ? AND scope >= ? AND scope < ? ORDER BY scope",
+			[]any{b.name, leaf, from, until}, func(rs *sql.Rows) error {
 				if err := rs.Scan(&scope, &kind, &began, &ended, &contact, &handling, &total); err != nil {
 					return err
 				}
-				for i, f := range figures(scope, kind) {
-					f.flow(c, noted(began), i > 0, func(in *Flow, n int) { in.In += n; f.In += n })
-					f.flow(c, noted(ended), i > 0, func(out *Flow, n int) { out.Out += n; f.Out += n })
-					for i, ms := range []sql.RawBytes{contact, handling, total} {
-						for j := range noted(ms).len() {
-							if k := noted(ms).at(j); k.day >= c.From && k.day < c.To {
-								f.minutes[i] = append(f.minutes[i], k.value)
-							}
+				row, all, err := figures(scope, kind)
+				if err != nil || row == nil && all == nil {
+					return err
+				}
+				if all != nil && all.days == nil {
+					all.days = make([]Flow, c.To-c.From)
+				}
+				in, out := 0, 0
+				for left := noted(began); len(left) > 0; {
+					var k mark
+					if k, left = left.next(start); k.day >= c.From && k.day < c.To {
+						in += int(k.value)
+						if all != nil {
+							all.days[k.day-c.From].In += int(k.value)
+						}
+					}
+				}
+				for left := noted(ended); len(left) > 0; {
+					var k mark
+					if k, left = left.next(start); k.day >= c.From && k.day < c.To {
+						out += int(k.value)
+						if all != nil {
+							all.days[k.day-c.From].Out += int(k.value)
+						}
+					}
+				}
+				var times [3][]int32
+				minutes = minutes[:0]
+				for i, ms := range []noted{noted(contact), noted(handling), noted(total)} {
+					first := len(minutes)
+					for len(ms) > 0 {
+						var k mark
+						if k, ms = ms.next(start); k.day >= c.From && k.day < c.To {
+							minutes = append(minutes, k.value)
+						}
+					}
+					times[i] = minutes[first:]
+				}
+				for _, f := range []*Figures{row, all} {
+					if f != nil {
+						f.In, f.Out = f.In+in, f.Out+out
+						for i := range times {
+							f.minutes[i] = append(f.minutes[i], times[i]...)
 						}
 					}
 				}
@@ -353,32 +503,17 @@ func ageOf(days calendar.Date) int {
 	return i
 }
 
-// flow adds up a list of days, and each day by itself if daily.
-func (f *Figures) flow(c *counting, days noted, daily bool, add func(*Flow, int)) {
-	for i := range days.len() {
-		k := days.at(i)
-		if k.day < c.From || k.day >= c.To {
-			continue
-		}
-		if !daily {
-			add(new(Flow), int(k.value))
-			continue
-		}
-		if f.days == nil {
-			f.days = make([]Flow, c.To-c.From)
-		}
-		day := &f.days[k.day-c.From]
-		day.Day = k.day
-		add(day, int(k.value))
-	}
-}
-
-func (r *LoadRow) finish() {
+func (r *LoadRow) finish(from calendar.Date) {
 	for _, fs := range []*[lines]Figures{&r.Orders, &r.Demands} {
 		for i := range fs {
 			f := &fs[i]
 			f.Contact, f.Handling, f.Total = timesOf(f.minutes[0]), timesOf(f.minutes[1]), timesOf(f.minutes[2])
-			f.Days = slices.DeleteFunc(f.days, func(d Flow) bool { return d == Flow{} })
+			for day, d := range f.days {
+				if d.In > 0 || d.Out > 0 {
+					d.Day = from + calendar.Date(day)
+					f.Days = append(f.Days, d)
+				}
+			}
 			f.minutes, f.days = [3][]int32{}, nil
 		}
 	}
@@ -387,9 +522,7 @@ func (r *LoadRow) finish() {
 // page cuts the rows that are asked for.
 func (c *counting) page() (rows []LoadRow, next string) {
 	for _, r := range c.rows {
-		if r.Key > c.After {
-			rows = append(rows, *r)
-		}
+		rows = append(rows, *r)
 	}
 	slices.SortFunc(rows, func(a, b LoadRow) int { return cmp.Compare(a.Key, b.Key) })
 	if len(rows) > c.Limit {
@@ -399,8 +532,8 @@ func (c *counting) page() (rows []LoadRow, next string) {
 	return rows, next
 }
 
-// late counts what is overdue, for the rows of the page and for the total.
-func (c *counting) late(ctx context.Context, s snapshot, rows []LoadRow) error {
+// late counts what is overdue, for the rows of the page and for the total. whole says that the page holds all rows.
+func (c *counting) late(ctx context.Context, s snapshot, rows []LoadRow, whole bool) error {
 	type target struct {
 		key     string // of the row: grid, worker; "" = the only one
 		figures *[lines]Figures
@@ -451,7 +584,6 @@ func (c *counting) late(ctx context.Context, s snapshot, rows []LoadRow) error {
 			place(demandList, r.Place, &r.Demands)
 		}
 	}
-	whole := len(rows) == len(c.rows)
 	if !c.By.desk() && !whole {
 		place(orderList, c.base, &c.total.Orders)
 		place(demandList, c.base, &c.total.Demands)
@@ -501,7 +633,7 @@ func (c *counting) late(ctx context.Context, s snapshot, rows []LoadRow) error {
 	}
 	for i := range rows {
 		for line := range lines {
-			if whole {
+			if whole && !c.By.desk() {
 				c.total.Orders[line].Overdue += rows[i].Orders[line].Overdue
 				c.total.Demands[line].Overdue += rows[i].Demands[line].Overdue
 			}

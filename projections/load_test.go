@@ -2,7 +2,9 @@ package projections
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -158,6 +160,68 @@ func TestEveryFigureIsTheLengthOfItsList(t *testing.T) {
 		t.Errorf("of %d figures %d are above zero: nothing to compare", figures, above)
 	}
 	t.Logf("%d figures, %d of them above zero", figures, above)
+}
+
+// TestSmallPagesHoldWhatALargeOneHolds pages through rows by few at a time: neither what is left out of the reading for a page nor where
+// the total is taken from may show.
+func TestSmallPagesHoldWhatALargeOneHolds(t *testing.T) {
+	r, h := months(t, 76, 400)
+	ctx, v, random := t.Context(), r.Views(), rand.New(rand.NewPCG(76, 3))
+	pages := 0
+	for _, by := range []By{ByDistrict, ByStreet, ByCommunity, ByGrid, ByUnit, ByWorker} {
+		for _, unit := range []orgs.UnitCode{"150100", "150105", "150105003", "150105003001"} {
+			for _, days := range []calendar.Date{3, 100} {
+				q := LoadQuery{At: h.now, By: by, Unit: unit, To: calendar.DateOf(h.now) + 1, Limit: 200}
+				if q.From = q.To - days; random.IntN(2) == 0 {
+					q.Kinds = []string{"issue", "report"}
+				}
+				whole, err := v.Load(ctx, q)
+				if err == ErrBy {
+					continue
+				}
+				if err != nil || whole.Next != "" {
+					t.Fatal(whole.Next, err)
+				}
+				for _, q.Limit = range []int{1, 2, 5} {
+					var rows []LoadRow
+					for more := true; more; more = q.After != "" {
+						l, err := v.Load(ctx, q)
+						if err != nil || l.Next != "" && len(l.Rows) != q.Limit || !reflect.DeepEqual(l.Total, whole.Total) {
+							t.Fatalf("%+v: %d rows, %v, total\n%+v, want\n%+v", q, len(l.Rows), err, l.Total, whole.Total)
+						}
+						rows, q.After = append(rows, l.Rows...), l.Next
+						pages++
+					}
+					if !reflect.DeepEqual(rows, whole.Rows) {
+						t.Errorf("%+v: paged\n%+v, want\n%+v", q, rows, whole.Rows)
+					}
+				}
+			}
+		}
+	}
+	if pages < 200 {
+		t.Errorf("only %d pages", pages)
+	}
+}
+
+// TestRanksAreThoseOfTheSortedList compares the counting of ranks with sorting, for crowded, spread and lopsided times.
+func TestRanksAreThoseOfTheSortedList(t *testing.T) {
+	random := rand.New(rand.NewPCG(77, 1))
+	for range 300 {
+		ms := make([]int32, 1+random.IntN(3000))
+		most := 1 + random.Int32N(1<<random.IntN(31))
+		for i := range ms {
+			if ms[i] = random.Int32N(most); random.IntN(20) == 0 {
+				ms[i] = math.MaxInt32 - random.Int32N(3)*random.Int32N(2)
+			}
+		}
+		sorted := slices.Sorted(slices.Values(ms))
+		for _, i := range []int{0, len(ms) / 2, random.IntN(len(ms)), len(ms) - 1} {
+			if got := nth(ms, i); got != sorted[i] {
+				t.Fatalf("%d of %d up to %d: got %d, want %d", i, len(ms), most, got, sorted[i])
+			}
+		}
+	}
 }
 
 // TestTimesAreExact computes medians and P90 from the states, by counting ranks.

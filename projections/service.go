@@ -5,7 +5,9 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
 
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
@@ -63,7 +65,7 @@ func (s service) count(tx *Tx, by int) {
 	if row, found := tx.Get("services", leaf, s.scope, s.matter, s.kind); found {
 		days = row[4].([]byte)
 	}
-	if days = days.count(s.day, by); len(days) == 0 {
+	if days = days.count(leafStart(leaf), s.day, by); len(days) == 0 {
 		tx.Delete("services", leaf, s.scope, s.matter, s.kind)
 		return
 	}
@@ -75,6 +77,8 @@ type ServiceQuery struct {
 	Unit     orgs.UnitCode
 	By       By // district, street, community; "" = the unit as a whole
 	From, To calendar.Date
+	Limit    int    // rows, 1 to 200
+	After    string // the row before the first, as Next named it
 }
 
 // ServiceRow counts the errands and consults of one matter; each count is the length of a list.
@@ -85,14 +89,18 @@ type ServiceRow struct {
 	Consults int
 }
 
-// Services answers by place, then by matter. It costs the matters that were met in the period.
-func (v *Views) Services(ctx context.Context, q ServiceQuery) (rows []ServiceRow, at eventlog.Position, err error) {
+// Services answers by place, then by matter; next is After for the rows that follow, "" = that is all. It costs the matters that were met in
+// the period, of all pages. It returns [ErrBy] and [ErrLimit].
+func (v *Views) Services(ctx context.Context, q ServiceQuery) (rows []ServiceRow, next string, at eventlog.Position, err error) {
+	if q.Limit < 1 || q.Limit > 200 {
+		return nil, "", 0, ErrLimit
+	}
 	c := counting{LoadQuery: LoadQuery{Unit: q.Unit, By: cmp.Or(q.By, ByCommunity), From: q.From, To: q.To}, units: v.runner.Units(), rows: map[string]*LoadRow{}}
 	if q.By == ByGrid || q.By.desk() {
-		return nil, 0, ErrBy
+		return nil, "", 0, ErrBy
 	}
 	if err := c.begin(); err != nil {
-		return nil, 0, err
+		return nil, "", 0, err
 	}
 	type key struct{ place, matter string }
 	found := map[key]*ServiceRow{}
@@ -106,8 +114,9 @@ func (v *Views) Services(ctx context.Context, q ServiceQuery) (rows []ServiceRow
 					return err
 				}
 				n := 0
-				for i := range noted(days).len() {
-					if k := noted(days).at(i); k.day >= q.From && k.day < q.To {
+				for left := noted(days); len(left) > 0; {
+					var k mark
+					if k, left = left.next(leafStart(leaf)); k.day >= q.From && k.day < q.To {
 						n += int(k.value)
 					}
 				}
@@ -136,15 +145,19 @@ func (v *Views) Services(ctx context.Context, q ServiceQuery) (rows []ServiceRow
 		return nil
 	})
 	if err != nil {
-		return nil, 0, fmt.Errorf("services of %s: %w", q.Unit, err)
+		return nil, "", 0, fmt.Errorf("services of %s: %w", q.Unit, err)
 	}
-	keys := make([]key, 0, len(found))
-	for k := range found {
-		keys = append(keys, k)
+	var after key
+	after.place, after.matter, _ = strings.Cut(q.After, " ")
+	order := func(a, b key) int { return cmp.Or(cmp.Compare(a.place, b.place), cmp.Compare(a.matter, b.matter)) }
+	for _, k := range slices.SortedFunc(maps.Keys(found), order) {
+		if q.After != "" && order(k, after) <= 0 {
+			continue
+		}
+		if len(rows) == q.Limit {
+			return rows, next, at, nil
+		}
+		rows, next = append(rows, *found[k]), k.place+" "+k.matter
 	}
-	slices.SortFunc(keys, func(a, b key) int { return cmp.Or(cmp.Compare(a.place, b.place), cmp.Compare(a.matter, b.matter)) })
-	for _, k := range keys {
-		rows = append(rows, *found[k])
-	}
-	return rows, at, nil
+	return rows, "", at, nil
 }

@@ -32,7 +32,8 @@ const (
 var (
 	workloadOpen = Table{Name: "workload_open", Key: 3, Compact: true,
 		Columns: []Column{{"book", Text}, {"scope", Text}, {"kind", Text}, {"days", Blob}}}
-	// A leaf is 32 days: few rows for a year, and a row is small enough to be written again for each event.
+	// A leaf is 128 days: a year has three or four, since a page costs its rows more than their bytes; and a row is small enough to be
+	// written again for each event.
 	workloadLeaves = Table{Name: "workload_leaves", Key: 4, Compact: true,
 		Columns: []Column{{"book", Text}, {"leaf", Integer}, {"scope", Text}, {"kind", Text}, {"began", Blob}, {"ended", Blob},
 			{"contact", Blob}, {"handling", Blob}, {"total", Blob}}}
@@ -160,7 +161,7 @@ func (k mark) book(tx *Tx, in scope, kind string, m, sign int) {
 		if row, found := tx.Get(workloadOpen.Name, in.book, in.path, kind); found {
 			days = row[3].([]byte)
 		}
-		if days = days.count(k.day, sign); len(days) == 0 {
+		if days = days.count(0, k.day, sign); len(days) == 0 {
 			tx.Delete(workloadOpen.Name, in.book, in.path, kind)
 			return
 		}
@@ -175,11 +176,11 @@ func (k mark) book(tx *Tx, in scope, kind string, m, sign int) {
 	column := 4 + m - beganMark
 	switch days := noted(row[column].([]byte)); {
 	case m == beganMark || m == endedMark:
-		row[column] = []byte(days.count(k.day, sign))
+		row[column] = []byte(days.count(leafStart(leaf), k.day, sign))
 	case sign > 0:
-		row[column] = []byte(days.append(k))
+		row[column] = []byte(days.append(leafStart(leaf), k))
 	default:
-		row[column] = []byte(days.without(k))
+		row[column] = []byte(days.without(leafStart(leaf), k))
 	}
 	for _, left := range row[4:] {
 		if len(left.([]byte)) > 0 {
@@ -190,53 +191,68 @@ func (k mark) book(tx *Tx, in scope, kind string, m, sign int) {
 	tx.Delete(workloadLeaves.Name, in.book, leaf, in.path, kind)
 }
 
-// leafDays is how many days a leaf has.
-const leafDays = 32
+// leafBits says how many days a leaf has, as a power of two.
+const leafBits = 7
 
-func leafOf(d calendar.Date) int64 { return int64(d) / leafDays }
+func leafOf(d calendar.Date) int64 { return int64(d) >> leafBits }
 
-// noted is a list of days with a number each, eight bytes: how many of a day, in the order of the days; or how many minutes, in
-// the order in which they came.
+// leafStart is the day that the days of a leaf are counted from.
+func leafStart(leaf int64) calendar.Date { return calendar.Date(leaf << leafBits) }
+
+// noted is a list of days with a number each: how many of a day, in the order of the days; or how many minutes, in the order in which
+// they came. Both are varints, the day from the start of the leaf, or of 1970 where there are no leaves: three bytes for most
+// times.
 type noted []byte
 
-const noteSize = 8
-
-func (n noted) len() int { return len(n) / noteSize }
-
-func (n noted) at(i int) mark {
-	b := n[i*noteSize:]
-	return mark{calendar.Date(binary.BigEndian.Uint32(b)), int32(binary.BigEndian.Uint32(b[4:]))}
+// next returns the first note and those after it; nothing if the bytes are broken.
+func (n noted) next(start calendar.Date) (mark, noted) {
+	day, size := binary.Uvarint(n)
+	if size <= 0 {
+		return mark{}, nil
+	}
+	n = n[size:]
+	value, size := binary.Uvarint(n)
+	if size <= 0 {
+		return mark{}, nil
+	}
+	return mark{start + calendar.Date(day), int32(value)}, n[size:]
 }
 
-func (n noted) append(k mark) noted {
-	n = binary.BigEndian.AppendUint32(n, uint32(k.day))
-	return binary.BigEndian.AppendUint32(n, uint32(k.value))
+// append adds a note. It may write behind the end of n, where nobody else's bytes are.
+func (n noted) append(start calendar.Date, k mark) noted {
+	return binary.AppendUvarint(binary.AppendUvarint(n, uint64(k.day-start)), uint64(k.value))
 }
 
 // count returns the list with by more of a day; n itself stays as it is.
-func (n noted) count(d calendar.Date, by int) noted {
-	i := n.len()
-	for i > 0 && n.at(i-1).day >= d { // most often it is the last day
-		i--
+func (n noted) count(start, d calendar.Date, by int) noted {
+	before, after, k := len(n), noted(nil), mark{d, int32(by)}
+	for rest := n; len(rest) > 0; {
+		m, behind := rest.next(start)
+		if m.day >= d {
+			before, after = len(n)-len(rest), rest
+			if m.day == d {
+				k.value, after = k.value+m.value, behind
+			}
+			break
+		}
+		rest = behind
 	}
-	k, end := mark{d, int32(by)}, i
-	if i < n.len() && n.at(i).day == d {
-		k.value, end = k.value+n.at(i).value, i+1
-	}
-	out := make(noted, 0, len(n)+noteSize)
-	out = append(out, n[:i*noteSize]...)
+	out := make(noted, 0, len(n)+2*binary.MaxVarintLen32)
+	out = append(out, n[:before]...)
 	if k.value != 0 {
-		out = out.append(k)
+		out = out.append(start, k)
 	}
-	return append(out, n[end*noteSize:]...)
+	return append(out, after...)
 }
 
-// without returns the list without one such mark; n itself stays as it is.
-func (n noted) without(k mark) noted {
-	for i := range n.len() {
-		if n.at(i) == k {
-			return slices.Concat(n[:i*noteSize], n[(i+1)*noteSize:])
+// without returns the list without one such note; n itself stays as it is.
+func (n noted) without(start calendar.Date, k mark) noted {
+	for rest := n; len(rest) > 0; {
+		m, behind := rest.next(start)
+		if m == k {
+			return slices.Concat(n[:len(n)-len(rest)], behind)
 		}
+		rest = behind
 	}
 	return n
 }
