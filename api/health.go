@@ -65,6 +65,9 @@ func (s *Server) unready(c *gin.Context) (reasons []string) {
 	case !v.Live && v.Lag > s.Limits.Lag:
 		reasons = append(reasons, "views: behind by "+v.Lag.String())
 	}
+	if err := s.Engine.Stalled(); err != nil {
+		reasons = append(reasons, "flow: "+err.Error())
+	}
 	if k := s.Engine.Reckoning(); k.Err != nil {
 		reasons = append(reasons, "clock: "+k.Err.Error())
 	}

@@ -29,6 +29,9 @@ func (c Config) Alarmed(alarms func(event.State) []rule.Alarm) Config {
 // Wall returns our clock as it is compared with other clocks.
 func (e *Engine) Wall() time.Time { return e.instant().wall }
 
+// BreakIndex takes the index away, as a disk that fails does.
+func (e *Engine) BreakIndex() error { return e.index.db.Close() }
+
 // Reacting returns the configuration with another flow.
 func (c Config) Reacting(react func(event.Entry, flow.World) flow.Plan) Config {
 	c.react = react

@@ -73,15 +73,23 @@ func (e *Engine) follow(ctx context.Context) {
 			break
 		}
 		e.Logger.Error("following the log failed, trying again", "error", err)
-		e.index.mu.Lock()
-		e.index.err = err
-		e.index.mu.Unlock()
+		if e.index.stall(err) { // the first failure since a batch was taken
+			pause = 50 * time.Millisecond
+		}
 		select {
 		case <-ctx.Done():
 		case <-time.After(pause):
 		}
 		pause = min(2*pause, 5*time.Second)
 	}
+}
+
+// Stalled returns why the flow does not move, nil while it does: then nothing follows from anything, and no node should
+// pretend that it works.
+func (e *Engine) Stalled() error {
+	e.index.mu.Lock()
+	defer e.index.mu.Unlock()
+	return e.index.err
 }
 
 // While events come in by the dozen, the flow lets a few more gather before it takes them: two transactions for every
@@ -107,6 +115,7 @@ func (e *Engine) followOnce(ctx context.Context) error {
 			if err := e.batch(ctx, folder, batch.Events, begun); err != nil {
 				return err
 			}
+			e.index.stall(nil)
 			last := batch.Events[len(batch.Events)-1]
 			e.clock.saw(last.At)
 			e.index.cursor.set(last.Position)

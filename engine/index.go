@@ -79,6 +79,15 @@ PRAGMA user_version = 0; COMMIT;`)
 
 func (x *index) close() error { return x.db.Close() }
 
+// stall keeps why following failed, nil that it goes on. It reports whether it went on before.
+func (x *index) stall(err error) (moved bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	moved = x.err == nil
+	x.err = err
+	return moved
+}
+
 func (x *index) fault() error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
