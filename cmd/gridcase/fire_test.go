@@ -91,7 +91,7 @@ func TestOnlyAHouseThatServesFiresWhatIsDue(t *testing.T) {
 	for i := range 5 {
 		_, err := h.engine.Handle(ctx, engine.Request{Stream: stream.Of(stream.Order, stream.Derive("left", fmt.Sprint(i))), Key: "left", Expect: -1,
 			Actor: rule.Actor{ID: "d", Role: orgs.Dispatcher, Unit: office.Code}, Commands: []engine.Command{order.Dispatch{Patrol: true, Anonymous: true,
-				Kind: "issue", Matter: "010101", Urgency: "C", Lead: community.Code, Place: community.Code, Task: "检修"}}})
+				Kind: "issue", Matter: "170101", Urgency: "C", Lead: community.Code, Place: community.Code, Task: "检修"}}})
 		if err != nil {
 			t.Fatal(err)
 		}
