@@ -92,7 +92,7 @@ func format() (string, error) {
 // tests runs the suite with the race detector where there is a C compiler, without it elsewhere. Packages are tested
 // two at a time: the heavy ones would starve each other's timeouts.
 func tests() (string, error) {
-	args := []string{"test", "-shuffle=on", "-timeout=20m", fmt.Sprintf("-p=%d", max(runtime.NumCPU(), 2))}
+	args := []string{"test", "-shuffle=on", "-timeout=40m", fmt.Sprintf("-p=%d", max(runtime.NumCPU(), 2))}
 	if _, err := exec.LookPath("gcc"); err != nil {
 		return "the race detector: no C compiler (gcc)", command(nil, "go", append(args, "./...")...)
 	}
