@@ -177,7 +177,7 @@ func found(t testing.TB, start time.Time, nodes int, config func(engine.Config) 
 		t.Fatal(err)
 	}
 	for i := range nodes {
-		p.nodes = append(p.nodes, p.join(fmt.Sprint(i), config))
+		p.nodes = append(p.nodes, p.join(fmt.Sprint(i), config, nil))
 	}
 	t.Cleanup(func() {
 		for _, n := range p.nodes {
@@ -209,9 +209,9 @@ func (p *province) at(n stream.Name) *order.State {
 	return &o
 }
 
-// join starts a node.
-func (p *province) join(name string, config func(engine.Config) engine.Config) *node {
-	n := &node{p: p, name: name, link: &link{Log: p.log}, config: config}
+// join starts a node; what it reads of the log looks like appear says (nil: as it is).
+func (p *province) join(name string, config func(engine.Config) engine.Config, appear func(eventlog.Event) eventlog.Event) *node {
+	n := &node{p: p, name: name, link: &link{Log: p.log, appear: appear}, config: config}
 	n.table = newTimetable(n.link)
 	n.open()
 	return n

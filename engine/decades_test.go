@@ -298,16 +298,16 @@ func run(t testing.TB, seed uint64, days, orders int, config func(node int, c en
 	d.nodes[0].leave()
 	d.nodes = nil
 	for i := range 4 {
-		n := d.join(fmt.Sprint("n", i), func(c engine.Config) engine.Config {
+		var reads func(eventlog.Event) eventlog.Event
+		if appear != nil {
+			reads = appear(i)
+		}
+		d.nodes = append(d.nodes, d.join(fmt.Sprint("n", i), func(c engine.Config) engine.Config {
 			if config != nil {
 				c = config(i, c)
 			}
 			return c
-		})
-		if appear != nil {
-			n.link.appear = appear(i)
-		}
-		d.nodes = append(d.nodes, n)
+		}, reads))
 	}
 	d.truth = newTimetable(d.log)
 	// Orders come a dozen in a day; after each fourth such day no node runs for three.
