@@ -114,7 +114,7 @@ type Supervision struct {
 // Fact is what other machines may know of the order.
 func (s State) Fact() rule.OrderFact {
 	return rule.OrderFact{ID: s.ID, Phase: string(s.Phase), Kind: s.Kind, Lead: s.Lead, Place: s.Place, Bodies: s.Bodies(), Live: s.Phase.Live(),
-		Verified: s.Verified, Closed: s.Phase == PhaseClosed, Cancelled: s.Phase == PhaseCancelled}
+		Verified: s.Verified, Closed: s.Phase == PhaseClosed, Cancelled: s.Phase == PhaseCancelled, Dispatched: s.DispatchedAt}
 }
 
 // Bodies lists every unit that has handled the order, each once: leads, competent members and co-units of
