@@ -20,6 +20,7 @@ type Refs struct {
 	Schemes  []stream.ID
 	Periods  []stream.ID // each with the scheme that it is settled by
 	Applying stream.ID   // all periods that are settled by a scheme
+	Existing []stream.Name
 }
 
 // Facts are those streams as they stand when the decision is made, handed in by the engine.
@@ -30,6 +31,8 @@ type Facts struct {
 	Orders  []OrderFact
 	Schemes []SchemeFact
 	Periods []PeriodFact
+
+	Existing []stream.Name // those asked for that have events
 }
 
 // DemandFact is what other machines may know of a demand.
