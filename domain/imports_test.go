@@ -47,6 +47,7 @@ var within = map[string][]string{
 	"duty":       {"calendar", "catalogue", "orgs", "rule", "sealed", "stream"},
 	"admission":  {"calendar", "catalogue", "duty", "orgs", "rule", "sealed", "stream"},
 	"policy":     {"calendar", "escalation", "orgs", "rule", "sealed", "stream"},
+	"assessment": {"calendar", "orgs", "stream"},
 }
 
 func TestRoomsImportOnlyWhatTheArrowsAllow(t *testing.T) {

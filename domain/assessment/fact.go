@@ -16,6 +16,8 @@ type Facts struct {
 	Disputes  []Dispute
 	Topics    []Topic
 	Blocks    []Blocked
+	Loads     []Load
+	Heirs     map[orgs.UnitCode]orgs.UnitCode // of a community or street that was re-divided since: the one that continues its figures (choice as_of)
 }
 
 // Place is where a case lies, as it was when the case began (choice as_of): later re-divisions do not move it.
@@ -47,16 +49,19 @@ type Demand struct {
 	Dispatched  bool        // at least one of them was dispatched for it
 	Repeats     stream.ID   // the demand it repeats: joined by same_matter, or resubmitted; its own id when reopened; zero = none
 	RepeatedAt  time.Time   // when it was accepted as that, or reopened
+	ClosedAt    time.Time   // when it came to an end, the last time; zero: it is open
 	CallbackDue time.Time   // of the last round before the cut-off
+	Reached     bool        // in that round
 	Callbacks   []Callback  // in the order recorded, re-ratings included
-	Waived      string      // cause of the waived callback of the last round, "" = none
+	Waived      string      // cause of the waived callback of the last round: anonymous, do_not_call, unreached, not_called; "" = none
+	WaivedAt    time.Time
 }
 
 // Callback is one answer of the resident.
 type Callback struct {
 	At       time.Time
 	Resolved bool
-	Grade    int  // 5 … 1
+	Grade    int  // 5 … 1, 0 = not given
 	Rerating bool // the resident changed it later (choice rerate)
 	Order    stream.ID
 }
@@ -86,7 +91,8 @@ type Leg struct {
 	OriginalDue  time.Time // handling, before any extension
 	Due          time.Time // handling, the effective one: extensions and suspensions are in it
 	SignedAt     time.Time
-	ContactedAt  time.Time // first contact; zero: none
+	ContactedAt  time.Time // first contact, of any attached demand; zero: none
+	AllContacted time.Time // when every attached demand had been contacted; zero: not yet (choice contact.scope)
 	NoContact    bool      // there was nobody to contact
 
 	ReturnAskedAt  time.Time // last
@@ -104,7 +110,8 @@ type Leg struct {
 // Report is one report of handling.
 type Report struct {
 	DoneAt   time.Time // effective instant of the report
-	JudgedAt time.Time // zero: not verified yet
+	At       time.Time // recorded
+	JudgedAt time.Time // recorded; zero: not verified yet
 	Passed   bool
 	Sampled  bool // passed without a look (sampled_out)
 }
@@ -138,7 +145,7 @@ type Dispute struct {
 	Accepted bool   // by a mediator, at least once
 	End      string // phase of the end: agreed, or how else it left the ladder; "" = open
 	EndedAt  time.Time
-	Rung     string // at the end
+	Rung     int // at the end, or at which it was agreed: 1 grid … 4 district
 	Unit     orgs.UnitCode
 }
 
@@ -153,6 +160,7 @@ type Topic struct {
 type TopicDecision struct {
 	Adopted bool // else rejected
 	At      time.Time
+	Demands []stream.ID // linked to the topic then (choice count.unit)
 }
 
 // Blocked is one dispatch that the gate refused.
@@ -160,4 +168,12 @@ type Blocked struct {
 	Target orgs.UnitCode
 	Matter string
 	At     time.Time
+}
+
+// Load is what a community may be asked to bear by the lists and grants of two days: the last one of the period and the base date.
+type Load struct {
+	Community orgs.UnitCode
+	Street    orgs.UnitCode
+	Now       []string // codes of matters, ascending
+	Base      []string
 }

@@ -13,27 +13,45 @@ type Period struct {
 	ID           stream.ID
 	Jurisdiction orgs.UnitCode // the district (or city) whose streets rate
 	First, Last  calendar.Date // days of the period, both included, in city time
+	Base         calendar.Date // the day that load is compared with
 	Units        []Rated       // who is assessed, by code
 	Streets      []Street      // who rates, by code
 	Evaluations  []Evaluation  // the one in force of each street and unit, by street and unit
 	Exclusions   []Exclusion   // by number
 	Objections   []Objection   // by number
 	Others       []Other       // by unit
+	Earlier      []Earlier     // periods of the same jurisdiction and scheme that ended before this one began, by first day
+	Sealed       []Sealed      // what those of the same year were sealed with, by unit and first day (choice year.mix)
+}
+
+// Earlier is a period before this one: a leg that was reported and not yet verified at its cut-off counts in the next one (choice pending.as).
+type Earlier struct {
+	First, Last calendar.Date
+	Cutoff      time.Time // recorded
+}
+
+// Sealed is the score that the streets gave a unit in an earlier period.
+type Sealed struct {
+	Unit        orgs.UnitCode
+	First, Last calendar.Date
+	Score       Fraction // exact, not as printed
 }
 
 // Rated is a unit that is assessed.
 type Rated struct {
-	Unit   orgs.UnitCode
-	Name   string
-	Kind   orgs.Kind
-	Parent orgs.UnitCode // the department of an agency
-	Host   orgs.UnitCode // the street of an agency
+	Unit     orgs.UnitCode
+	Name     string
+	Kind     orgs.Kind
+	District orgs.UnitCode // in which it lies; "" above the districts
+	Parent   orgs.UnitCode // the department of an agency
+	Host     orgs.UnitCode // the street of an agency
 }
 
 // Street is a unit that rates.
 type Street struct {
 	Unit       orgs.UnitCode
 	Name       string
+	District   orgs.UnitCode
 	Households int
 	Grids      int
 }

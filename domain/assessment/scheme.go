@@ -8,9 +8,6 @@ import (
 	"gridcase/domain/orgs"
 )
 
-// Decimal is a number in ten-thousandths, exact: 2.5 is 25000. In JSON it is a string, "2.5".
-type Decimal int64
-
 // Scheme is the rule book of an assessment, as data. Its JSON is frozen: it is what SchemeDrafted records and what the hash is of.
 type Scheme struct {
 	Name       string          `json:"name"`
@@ -23,10 +20,9 @@ type Scheme struct {
 	Share      Decimal         `json:"share"`                // a: of the objective part in a street's evaluation, per cent
 	Deductions []Item          `json:"deductions,omitempty"` // shape per_event
 	Bonuses    []Item          `json:"bonuses,omitempty"`    // shape bonus
-	MinSample  int             `json:"min_sample"`
-	Other      Decimal         `json:"other"`   // attainable points of the other part of the annual score
-	Reasons    []Reason        `json:"reasons"` // for which an item may be left out
-	Choices    map[Name]string `json:"choices"` // a value for every name of [Choices]
+	Other      Decimal         `json:"other"`                // attainable points of the other part of the annual score, bonus included; 100 without
+	Reasons    []Reason        `json:"reasons"`              // for which an item may be left out
+	Choices    map[Name]string `json:"choices"`              // a value for every name of [Choices]; some take a number, "min_sample" is one: "5", "flag:10"
 }
 
 // Cycle is how often a scheme is settled.
@@ -42,7 +38,8 @@ const (
 // Subject is a kind of unit that is assessed.
 type Subject struct {
 	Kind   orgs.Kind `json:"kind"`
-	Weight Decimal   `json:"weight"` // w: of the streets' evaluation in the annual score, per cent; floors are 20 for a department, 50 for an agency
+	Weight Decimal   `json:"weight"`         // w: of the streets' evaluation in the annual score, per cent; floors are 20 for a department, 50 for an agency
+	Sheet  Decimal   `json:"sheet,omitzero"` // of a points sheet: all its attainable points, bonus included; Weight is then the streets' points of it
 }
 
 // Item is one line of the objective part, a deduction or a bonus.
