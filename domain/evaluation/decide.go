@@ -91,11 +91,10 @@ func local(t time.Time) string { return t.In(calendar.Zone()).Format("2006-01-02
 
 // What needs a comment: less than so much of 100 points, or more. Both bounds themselves need none.
 const (
-	low  = 60 * point
-	high = 95 * point
+	low  assessment.Decimal = 60_0000
+	high assessment.Decimal = 95_0000
 
-	point     assessment.Decimal = 10_000
-	halfPoint                    = point / 2
+	halfPoint assessment.Decimal = 5000
 )
 
 // V1.
@@ -154,11 +153,10 @@ func signed(at rule.At, street orgs.UnitCode) *rule.Refusal {
 	return nil
 }
 
-// The scheme's choice of who rates whom, and its values.
+// How a scheme may answer who rates whom, besides its default.
 const (
-	rateScope   assessment.Name = "rate.scope"
-	servedOnly                  = "served_only"
-	withBureaus                 = "with_bureaus"
+	servedOnly  = "served"
+	withBureaus = "with_bureaus"
 )
 
 // rates refuses a unit that the street does not rate. By default it rates its district's departments, the agencies it hosts,
@@ -168,7 +166,7 @@ func rates(at rule.At, p rule.PeriodFact, scheme assessment.Scheme, street orgs.
 	if !known || !slices.ContainsFunc(scheme.Subjects, func(x assessment.Subject) bool { return x.Kind == u.Kind }) {
 		return needs(fmt.Sprintf("%q 不是本方案的考核对象", c.Unit), fmt.Sprintf("%q is not assessed by the scheme", c.Unit))
 	}
-	scope := scheme.Choices[rateScope]
+	scope := scheme.Choices["rate.scope"]
 	district, _ := at.Units.Ancestor(street, orgs.District)
 	own := u.Kind == orgs.Department && u.Parent == district || u.Kind == orgs.Agency && u.Parent == street
 	if scope != servedOnly && (own || scope == withBureaus && u.Kind == orgs.Bureau) {

@@ -11,11 +11,8 @@ import (
 	"gridcase/domain/stream"
 )
 
-// The names and values of a scheme's choices that the machine asks for.
-const (
-	lateFact   assessment.Name = "late_fact"
-	byRevision                 = "revision"
-)
+// byRevision is how a scheme answers what becomes of late facts, if they change a sealed result.
+const byRevision = "revision"
 
 // mostOpen is how many requests and objections of one street or unit may be undecided at a time; ours.
 const mostOpen = 200
