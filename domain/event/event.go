@@ -188,6 +188,7 @@ var catalogue = func() map[string]func([]byte) (Body, error) {
 	entry[order.SupervisionAnswered](m)
 	entry[order.DeadlineRecomputed](m)
 	entry[order.ProblemFlagged](m)
+	entry[order.Rated](m)
 	entry[order.WarningRaised](m)
 	entry[order.ClockExpired](m)
 	entry[order.Escalated](m)

@@ -520,7 +520,7 @@ func (r *reaction) order() {
 	case order.DemandAttached:
 		r.noteAll([]stream.ID{b.Demand}, string(o.Phase), o.Lead, "", stream.ID{})
 	case order.DemandDetached, order.CoUnitReported, order.CoUnitReleased, order.ExtensionRequested, order.ExtensionRefused,
-		order.Reassigned, order.SupervisionIssued, order.SupervisionAnswered, order.DeadlineRecomputed,
+		order.Reassigned, order.SupervisionIssued, order.SupervisionAnswered, order.DeadlineRecomputed, order.Rated,
 		order.WarningRaised, order.ClockExpired: // what a unit owes is between it and its superiors, until it rises
 	case order.Reported:
 		r.noteAll(o.Demands, string(o.Phase), o.Lead, b.Summary, stream.ID{})

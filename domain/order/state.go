@@ -82,6 +82,9 @@ type Leg struct {
 	SignedAt     time.Time // zero: not signed
 	ContactedAt  time.Time // zero: not contacted
 	NoContact    bool      // there was nobody to contact
+	Rated        bool      // by the street that dispatched it
+	Rating       int       // the last, 0 to 100
+	Remark       sealed.Public
 }
 
 // contacted reports whether the step of first contact is behind the leg.
@@ -277,6 +280,12 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 		s.recomputed(e, st)
 	case ProblemFlagged:
 		s.Problem = true
+	case Rated:
+		if e.Leg >= 1 && e.Leg <= len(s.Legs) {
+			s.Legs = slices.Clone(s.Legs)
+			l := &s.Legs[e.Leg-1]
+			l.Rated, l.Rating, l.Remark = true, e.Score, e.Comment
+		}
 	case WarningRaised:
 		s.Fired = s.Fired.Warned(rule.Warning(e))
 	case ClockExpired:
