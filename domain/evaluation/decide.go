@@ -89,14 +89,6 @@ func needs(zh, en string) *rule.Refusal { return rule.Refuse(rule.GuardFailed, "
 
 func local(t time.Time) string { return t.In(calendar.Zone()).Format("2006-01-02 15:04:05") }
 
-// What needs a comment: less than so much of 100 points, or more. Both bounds themselves need none.
-const (
-	low  assessment.Decimal = 60_0000
-	high assessment.Decimal = 95_0000
-
-	halfPoint assessment.Decimal = 5000
-)
-
 // V1.
 func (c Submit) decide(s State, at rule.At) (Event, error) {
 	p, found := at.Facts.Period(c.Period)
@@ -126,12 +118,17 @@ func (c Submit) decide(s State, at rule.At) (Event, error) {
 	if r := rates(at, p, f.Scheme, street.Code, c); r != nil {
 		return nil, r
 	}
-	items, total, r := filled(f.Scheme.Form, c.Items)
-	if r != nil {
-		return nil, r
+	items := ordered(f.Scheme.Form, c.Items)
+	if faults := f.Scheme.Check(items, string(c.Comment)); len(faults) > 0 {
+		var zh, en []string
+		for _, x := range faults {
+			zh, en = append(zh, x.Place+"："+x.Zh), append(en, x.Place+": "+x.En)
+		}
+		return nil, needs(strings.Join(zh, "；"), strings.Join(en, "; "))
 	}
-	if blank := strings.TrimSpace(string(c.Comment)) == ""; blank && (total < low || total > high) {
-		return nil, needs("低于 60 分或高于 95 分须附评语", "below 60 and above 95 points a comment is needed")
+	total := assessment.Decimal(0)
+	for _, g := range items {
+		total += g.Points
 	}
 	if sealed.LooksPersonal(string(c.Comment)) {
 		return nil, needs("评语公开，不得含有手机号或身份证号", "a comment is public and must not hold a phone or identity number")
@@ -166,7 +163,7 @@ func rates(at rule.At, p rule.PeriodFact, scheme assessment.Scheme, street orgs.
 	if !known || !slices.ContainsFunc(scheme.Subjects, func(x assessment.Subject) bool { return x.Kind == u.Kind }) {
 		return needs(fmt.Sprintf("%q 不是本方案的考核对象", c.Unit), fmt.Sprintf("%q is not assessed by the scheme", c.Unit))
 	}
-	scope := scheme.Choices["rate.scope"]
+	scope := scheme.Choices[assessment.RateScope]
 	district, _ := at.Units.Ancestor(street, orgs.District)
 	own := u.Kind == orgs.Department && u.Parent == district || u.Kind == orgs.Agency && u.Parent == street
 	if scope != servedOnly && (own || scope == withBureaus && u.Kind == orgs.Bureau) {
@@ -181,21 +178,15 @@ func rates(at rule.At, p rule.PeriodFact, scheme assessment.Scheme, street orgs.
 	return nil
 }
 
-// filled puts points into the order of the form, and refuses what is missing, foreign, out of range or finer than half a point.
-func filled(form []assessment.FormItem, given []assessment.Given) (items []assessment.Given, total assessment.Decimal, r *rule.Refusal) {
-	for _, line := range form {
-		i := slices.IndexFunc(given, func(g assessment.Given) bool { return g.Code == line.Code })
-		if i < 0 {
-			return nil, 0, needs(fmt.Sprintf("缺少项目 %s（%s）", line.Code, line.Name), fmt.Sprintf("the item %s is missing", line.Code))
+// ordered brings points into the order of the form, what is not in it last.
+func ordered(form []assessment.FormItem, given []assessment.Given) []assessment.Given {
+	place := func(g assessment.Given) int {
+		if i := slices.IndexFunc(form, func(f assessment.FormItem) bool { return f.Code == g.Code }); i >= 0 {
+			return i
 		}
-		g := given[i]
-		if g.Points < 0 || g.Points > line.Points || g.Points%halfPoint != 0 {
-			return nil, 0, needs(fmt.Sprintf("项目 %s 的分值须为 0 至满分、以 0.5 分为单位", line.Code), fmt.Sprintf("the points of %s go from 0 to the full ones, in halves", line.Code))
-		}
-		items, total = append(items, g), total+g.Points
+		return len(form)
 	}
-	if len(given) != len(form) {
-		return nil, 0, needs("有重复或不属于评价表的项目", "an item is there twice, or is not in the form")
-	}
-	return items, total, nil
+	items := slices.Clone(given)
+	slices.SortStableFunc(items, func(a, b assessment.Given) int { return place(a) - place(b) })
+	return items
 }

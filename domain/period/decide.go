@@ -389,7 +389,7 @@ func (c SealRevision) decide(s State, at rule.At) ([]Event, error) {
 	switch {
 	case c.Cause != LateFact && c.Cause != Correction:
 		return nil, needs("Q5", "修订原因须为 late_fact 或 correction", "the cause is late_fact or correction")
-	case c.Cause == LateFact && f.Scheme.Choices["late_fact"] != byRevision:
+	case c.Cause == LateFact && f.Scheme.Choices[assessment.LateFact] != byRevision:
 		return nil, needs("Q5", "方案规定迟到事实计入下一周期", "the scheme counts late facts in the next period")
 	case c.CutOff < s.Result.CutOff:
 		return nil, needs("Q5", "修订的截止点早于上一版本", "the cut-off lies before that of the revision before")

@@ -154,7 +154,11 @@ func (c Publish) decide(s State, at rule.At) (Event, error) {
 		return nil, err
 	}
 	f, _ := at.Facts.Scheme(s.Follows)
-	return Published{Version: f.Version + 1, Hash: hash(s.Scheme)}, nil
+	hash, err := assessment.Hash(s.Scheme)
+	if err != nil {
+		return nil, fmt.Errorf("publish scheme %s: %w", s.ID, err)
+	}
+	return Published{Version: f.Version + 1, Hash: hash}, nil
 }
 
 // S4.
