@@ -32,7 +32,6 @@ var within = map[string][]string{
 	"sealed":     nil,
 	"stream":     nil,
 	"escalation": {"calendar", "orgs"},
-	"assessment": {"calendar", "orgs", "stream"},
 	"rule":       {"assessment", "calendar", "escalation", "orgs", "sealed", "stream"},
 	"demand":     {"calendar", "orgs", "rule", "sealed", "stream"},
 	"topic":      {"calendar", "orgs", "rule", "sealed", "stream"},

@@ -292,7 +292,7 @@ func (c Open) decide(s State, at rule.At) ([]Event, error) {
 		return nil, r
 	}
 	return []Event{Opened{Jurisdiction: c.Jurisdiction, Scheme: c.Scheme, Version: f.Version, Hash: f.Hash, First: c.First, Last: c.Last,
-		LateWindow: at.Clocks.Policy.Windows[calendar.LateWindow], EndsAt: at.Clocks.Closes(calendar.LateWindow, c.Last.End()),
+		EndsAt: at.Clocks.Closes(calendar.LateWindow, c.Last.End()),
 		Policy: at.Clocks.Policy.Name, PolicyNo: at.Clocks.Policy.Version}}, nil
 }
 

@@ -24,16 +24,15 @@ type Event interface{ EventType() string }
 // Opened records that a scheme is applied to a jurisdiction for some days (周期开始). It opens the stream, whose name is
 // derived from jurisdiction, scheme and days: there is one such period at most.
 type Opened struct {
-	Jurisdiction orgs.UnitCode   `json:"jurisdiction"` // the district, or the city, whose streets rate
-	Scheme       stream.ID       `json:"scheme"`
-	Version      int             `json:"version"` // of the scheme
-	Hash         string          `json:"hash"`    // of its canonical bytes: the scheme that was meant, whatever is shown later
-	First        calendar.Date   `json:"first"`
-	Last         calendar.Date   `json:"last"`        // included
-	LateWindow   calendar.Amount `json:"late_window"` // after the last day, for what is recorded late
-	EndsAt       time.Time       `json:"ends_at"`     // the last second that the clock waits for: end of the last day and the late window
-	Policy       string          `json:"policy"`      // that gave the late window …
-	PolicyNo     int             `json:"policy_version"`
+	Jurisdiction orgs.UnitCode `json:"jurisdiction"` // the district, or the city, whose streets rate
+	Scheme       stream.ID     `json:"scheme"`
+	Version      int           `json:"version"` // of the scheme
+	Hash         string        `json:"hash"`    // of its canonical bytes: the scheme that was meant, whatever is shown later
+	First        calendar.Date `json:"first"`
+	Last         calendar.Date `json:"last"`    // included
+	EndsAt       time.Time     `json:"ends_at"` // the last second that the clock waits for: the end of the last day, and the late window for what is recorded late
+	Policy       string        `json:"policy"`  // that gave the late window …
+	PolicyNo     int           `json:"policy_version"`
 }
 
 // Ended records that counting is over (计量截止). The position of this very event in the log is the cut-off: what stands
