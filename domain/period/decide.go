@@ -204,7 +204,14 @@ func repeats(s State, c Command, at rule.At) bool {
 		return false
 	}
 	at.Recorded = s.lastStamp.Recorded
-	es, err := answer(*s.before, c, at)
+	before := *s.before
+	switch c := c.(type) { // the figures that came with a seal are recorded before it
+	case Seal:
+		before.Recorded.Figures -= len(c.Figures)
+	case SealRevision:
+		before.Recorded.Figures -= len(c.Figures)
+	}
+	es, err := answer(before, c, at)
 	return err == nil && len(es) > 0 && rule.Same(es[len(es)-1], s.last)
 }
 
@@ -409,11 +416,11 @@ func (c Void) decide(s State, at rule.At) ([]Event, error) {
 	return one(Voided(c), s.ours(at, "Q6"), said(c.Reason, "Q6", "作废理由", "reason"))
 }
 
-// How figures are cut into events: ours. A figure is 400 bytes at the most, so that a part stays far below what one event
+// How figures are cut into events: ours. A figure is 620 bytes at the most, so that a part stays far below what one event
 // may hold (256 KiB), and the parts of an append below what that may (1 MiB).
 const (
 	PartFigures = 400  // in one event
-	MostFigures = 2000 // in one append
+	MostFigures = 1600 // in one append
 	mostDigits  = 60   // of a numerator or denominator
 	mostName    = 60   // bytes
 )
