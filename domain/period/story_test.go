@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"testing"
 	"time"
 
 	"gridcase/domain/assessment"
@@ -196,8 +195,14 @@ func (st *story) fold(at rule.At, es ...Event) {
 	}
 }
 
+// failing is what a story needs of a test.
+type failing interface {
+	Helper()
+	Fatalf(format string, args ...any)
+}
+
 // given tells a story whose every step is accepted.
-func given(t testing.TB, steps ...step) *story {
+func given(t failing, steps ...step) *story {
 	t.Helper()
 	st := begin()
 	for i, s := range steps {
