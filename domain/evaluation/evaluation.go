@@ -43,18 +43,18 @@ const PhaseSubmitted Phase = "submitted" // 已提交
 // Terminal reports whether no clock runs in the state: none ever does.
 func (p Phase) Terminal() bool { return p == PhaseSubmitted }
 
-var desk = []orgs.Role{orgs.Dispatcher}
+var entering = []orgs.Role{orgs.Dispatcher}
 
-// Machine is the whole table of an evaluation. That the leader signs, a guard asks: it depends on the street.
+// Machine is the whole table of an evaluation. That the leader of the same street signs what replaces it too, a guard asks.
 var Machine = rule.Machine[Phase]{
 	Name:     "evaluation",
 	States:   []Phase{PhaseSubmitted},
 	Terminal: []Phase{PhaseSubmitted},
 	Rows: []rule.Row[Phase]{
-		{ID: "V1", To: PhaseSubmitted, Command: "submit", Event: "evaluation-submitted", Actors: desk, Second: orgs.StreetLeader},
+		{ID: "V1", To: PhaseSubmitted, Command: "submit", Event: "evaluation-submitted", Actors: entering, Second: orgs.StreetLeader},
 	},
 	Notes: []rule.Note[Phase]{
-		{Command: "submit", Event: "evaluation-submitted", In: []Phase{PhaseSubmitted}, Actors: desk},
+		{Command: "submit", Event: "evaluation-submitted", In: []Phase{PhaseSubmitted}, Actors: entering},
 	},
 }
 
