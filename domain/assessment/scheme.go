@@ -5,6 +5,10 @@
 package assessment
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+
 	"gridcase/domain/orgs"
 )
 
@@ -98,5 +102,61 @@ type Indicator string
 // Reason is why an item is left out of a cohort on request (剔除).
 type Reason string
 
+// The reasons that the rule book knows (§7.8); a scheme says which of them it accepts.
+const (
+	UnreasonableDemand Reason = "unreasonable_demand"
+	OutOfDuty          Reason = "out_of_duty"
+	MisdispatchProven  Reason = "misdispatch_proven"
+	ForceMajeure       Reason = "force_majeure"
+	MistakenRating     Reason = "malicious_or_mistaken_rating"
+	SystemFailure      Reason = "system_failure"
+	Duplicate          Reason = "duplicate"
+)
+
+// Reasons returns all reasons, in the order of the rule book.
+func Reasons() []Reason {
+	return []Reason{UnreasonableDemand, OutOfDuty, MisdispatchProven, ForceMajeure, MistakenRating, SystemFailure, Duplicate}
+}
+
 // Name is the name of a choice where the rules can be read in more than one way, such as "aggregate".
 type Name string
+
+// Default returns the scheme of the rule book (§7.4): the streets' evaluation is 20 % of a department's annual score and 50 % of an agency's.
+func Default() Scheme {
+	linear := func(i Indicator, points int) Item { return Item{Indicator: i, Points: Whole(points), Shape: Linear} }
+	return Scheme{
+		Name:  "街道评价职能部门和派驻机构",
+		Basis: "街道对职能部门的评价占年度绩效考核20%以上、对派驻机构占50%以上",
+		Subjects: []Subject{
+			{Kind: orgs.Department, Weight: Whole(20)},
+			{Kind: orgs.Agency, Weight: Whole(50)},
+		},
+		Raters:    orgs.Street,
+		Every:     Monthly,
+		Objective: []Item{linear(OnTime, 30), linear(Resolution, 25), linear(Satisfaction, 25), linear(ReportIn, 20)},
+		Form: []FormItem{
+			{"service", "服务中心", Whole(20)},
+			{"duty", "履行职能", Whole(20)},
+			{"conduct", "作风效能", Whole(30)},
+			{"team", "队伍建设", Whole(30)},
+		},
+		Share:   Whole(50),
+		Other:   Whole(100),
+		Reasons: Reasons(),
+		Choices: Defaults(),
+	}
+}
+
+// Canonical returns the bytes that identify a scheme: the JSON of the struct as encoding/json writes it, without spaces, members in the order
+// of the declaration, the choices by name, and <, >, & as \u003c, \u003e, \u0026.
+func Canonical(s Scheme) ([]byte, error) { return json.Marshal(s) }
+
+// Hash returns the SHA-256 of the canonical bytes, in hexadecimal. Two schemes that differ in anything differ in it.
+func Hash(s Scheme) (string, error) {
+	b, err := Canonical(s)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:]), nil
+}
