@@ -43,6 +43,7 @@ var within = map[string][]string{
 	"evaluation": {"assessment", "calendar", "orgs", "rule", "sealed", "stream"},
 	"event":      {"admission", "calendar", "demand", "dispute", "duty", "evaluation", "order", "orgs", "period", "policy", "rule", "scheme", "sealed", "stream", "topic", "whistle"},
 	"flow":       {"admission", "calendar", "demand", "dispute", "event", "order", "orgs", "period", "sealed", "stream", "topic", "whistle"},
+	"evidence":   {"assessment", "calendar", "demand", "dispute", "duty", "event", "order", "orgs", "stream", "topic", "whistle"},
 	"duty":       {"calendar", "catalogue", "orgs", "rule", "sealed", "stream"},
 	"admission":  {"calendar", "catalogue", "duty", "orgs", "rule", "sealed", "stream"},
 	"policy":     {"calendar", "escalation", "orgs", "rule", "sealed", "stream"},

@@ -1,0 +1,318 @@
+package evidence
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+
+	"gridcase/domain/assessment"
+	"gridcase/domain/calendar"
+	"gridcase/domain/orgs"
+	"gridcase/domain/stream"
+)
+
+// Scope says which cases are asked for: those of a jurisdiction that can count in a span of days.
+type Scope struct {
+	Jurisdiction orgs.UnitCode // a district, or a unit in it; "" = everything
+	First, Last  calendar.Date // both included, in city time
+}
+
+// ScopeOf returns the scope of a jurisdiction; that of the city is everything.
+func ScopeOf(units *orgs.Tree, jurisdiction orgs.UnitCode, first, last calendar.Date) Scope {
+	if u, known := units.Unit(jurisdiction); known && u.Kind == orgs.City {
+		jurisdiction = ""
+	}
+	return Scope{jurisdiction, first, last}
+}
+
+// holds reports whether a case that lies there is of the jurisdiction.
+func (s Scope) holds(p assessment.Place) bool {
+	switch s.Jurisdiction {
+	case "", p.District, p.Street, p.Community, p.Unit:
+		return true
+	}
+	return false
+}
+
+// Gather folds cases into facts as of a position. Of the cases given it takes those of the scope: they lie in its
+// jurisdiction, and an instant of theirs that was known at the position lies in its span. Every figure of a period counts a
+// case by one of its instants in the period, or because what is told of an earlier day was recorded in it, which is an
+// instant of the track too; so what is left out can count for nothing.
+//
+// Beside them it takes what they refer to, whenever and wherever that is: the orders of a demand, the demands of an order
+// and of a topic's decision, the demand that another repeats, and the orders of those. More returns the cases of some ids
+// that were not given; it may leave out those that do not exist, and be nil if everything was given.
+//
+// The facts are in the order of the beginnings in the log, whatever the order of the cases. It costs about a microsecond a case.
+func Gather(cases []Case, scope Scope, asOf Position, more func(ids []stream.ID) ([]Case, error)) (assessment.Facts, error) {
+	g := gathering{asOf: asOf, scope: scope, given: map[stream.ID]Case{}, taken: make(map[stream.ID]bool, len(cases)), words: &words{texts: map[string]string{}}}
+	all := g.fold(cases, true)
+	for wanted := all.references(); ; {
+		also, err := g.find(wanted, more)
+		if err != nil {
+			return assessment.Facts{}, err
+		}
+		if len(also) == 0 {
+			break
+		}
+		added := g.fold(also, false)
+		wanted = added.orders()
+		all = all.merge(added)
+	}
+	for i := range all.demands {
+		d := &all.demands[i]
+		d.Orders = slices.DeleteFunc(d.Orders, func(o stream.ID) bool { return !g.taken[o] }) // those that never came to be
+		d.Dispatched = len(d.Orders) > 0
+		if len(d.Orders) == 0 {
+			d.Orders = nil
+		}
+	}
+	return assessment.Facts{Demands: all.demands, Legs: all.legs, Summonses: all.summonses, Disputes: all.disputes, Topics: all.topics, Blocks: all.blocks}, nil
+}
+
+// gathering is one question under way.
+type gathering struct {
+	asOf  Position
+	scope Scope
+	given map[stream.ID]Case // and not of the scope
+	taken map[stream.ID]bool
+	words *words
+}
+
+// find returns the cases of some ids that were not taken yet, each once.
+func (g *gathering) find(ids []stream.ID, more func([]stream.ID) ([]Case, error)) ([]Case, error) {
+	var found []Case
+	var missing []stream.ID
+	asked := map[stream.ID]bool{}
+	for _, id := range ids {
+		if g.taken[id] || asked[id] || id.IsZero() {
+			continue
+		}
+		asked[id] = true
+		if c, here := g.given[id]; here {
+			found = append(found, c)
+		} else {
+			missing = append(missing, id)
+		}
+	}
+	if len(missing) == 0 || more == nil {
+		return found, nil
+	}
+	cs, err := more(missing)
+	return append(found, cs...), err
+}
+
+// fold folds cases in the order of their beginnings. With chosen set it leaves out those that are not of the scope.
+func (g *gathering) fold(cases []Case, chosen bool) *folder {
+	type start struct {
+		at Position
+		of int
+	}
+	starts := make([]start, 0, len(cases))
+	counts := map[stream.Category]int{}
+	for i, c := range cases {
+		if at, begun := c.Track.begins(); begun && at <= g.asOf {
+			starts = append(starts, start{at, i})
+			counts[c.Of]++
+		}
+	}
+	slices.SortFunc(starts, func(a, b start) int { return cmp.Compare(a.at, b.at) })
+	f := newFolder(g.asOf)
+	f.demands, f.demandAt = make([]assessment.Demand, 0, counts[stream.Demand]), make([]Position, 0, counts[stream.Demand])
+	f.legs, f.legAt = make([]assessment.Leg, 0, counts[stream.Order]), make([]Position, 0, counts[stream.Order])
+	r := reader{words: g.words}
+	from, to := g.scope.First.Start().Unix(), (g.scope.Last + 1).Start().Unix()
+	for i, s := range starts {
+		if i > 0 && starts[i-1].at == s.at {
+			continue // given twice
+		}
+		c := &cases[s.of]
+		r = reader{words: g.words, rest: c.Track, from: from, to: to}
+		before := f.mark()
+		p := f.fold(*c, &r)
+		if chosen && !(r.hit && g.scope.holds(p)) {
+			f.forget(before)
+			g.given[c.ID] = *c
+			continue
+		}
+		f.dated(s.at)
+		g.taken[c.ID] = true
+	}
+	return f
+}
+
+// begins returns where the first mark lies, false if there is none.
+func (t Track) begins() (Position, bool) {
+	if len(t) < 2 {
+		return 0, false
+	}
+	at, size := binary.Uvarint(t[1:])
+	return Position(at), size > 0
+}
+
+// folder folds tracks into facts. Beside each list it keeps where each of its cases begins in the log.
+type folder struct {
+	asOf Position
+
+	demands   []assessment.Demand
+	legs      []assessment.Leg
+	summonses []assessment.Summons
+	disputes  []assessment.Dispute
+	topics    []assessment.Topic
+	blocks    []assessment.Blocked
+
+	demandAt, legAt, summonsAt, disputeAt, topicAt, blockAt []Position
+
+	ids       run[stream.ID]
+	units     run[orgs.UnitCode]
+	callbacks run[assessment.Callback]
+	spans     run[assessment.Span]
+	reports   run[assessment.Report]
+
+	first stream.ID // the demand that the last order served first
+}
+
+func newFolder(asOf Position) *folder { return &folder{asOf: asOf} }
+
+// fold folds one case and says where it lies.
+func (f *folder) fold(c Case, r *reader) assessment.Place {
+	switch c.Of {
+	case stream.Demand:
+		f.demands = append(f.demands, assessment.Demand{ID: c.ID})
+		d := &f.demands[len(f.demands)-1]
+		f.demand(d, r)
+		return d.Place
+	case stream.Order:
+		before := len(f.legs)
+		f.order(c.ID, r)
+		if len(f.legs) > before {
+			return f.legs[before].Place
+		}
+	case stream.Whistle:
+		return f.whistle(c.ID, r)
+	case stream.Dispute:
+		d := f.dispute(c.ID, r)
+		f.disputes = append(f.disputes, d)
+		return d.Place
+	case stream.Topic:
+		t := f.topic(c.ID, r)
+		f.topics = append(f.topics, t)
+		return t.Place
+	case stream.Gate:
+		p, b := f.block(r)
+		f.blocks = append(f.blocks, b)
+		return p
+	}
+	return assessment.Place{}
+}
+
+// lengths says how long the lists of a folder are.
+type lengths [6]int
+
+func (f *folder) mark() lengths {
+	return lengths{len(f.demands), len(f.legs), len(f.summonses), len(f.disputes), len(f.topics), len(f.blocks)}
+}
+
+// forget takes back what was folded since.
+func (f *folder) forget(n lengths) {
+	f.demands, f.legs, f.summonses = f.demands[:n[0]], f.legs[:n[1]], f.summonses[:n[2]]
+	f.disputes, f.topics, f.blocks = f.disputes[:n[3]], f.topics[:n[4]], f.blocks[:n[5]]
+}
+
+// dated notes where what was folded last begins.
+func (f *folder) dated(at Position) {
+	for i, n := range f.mark() {
+		for ats := f.positions()[i]; len(*ats) < n; {
+			*ats = append(*ats, at)
+		}
+	}
+}
+
+func (f *folder) positions() [6]*[]Position {
+	return [6]*[]Position{&f.demandAt, &f.legAt, &f.summonsAt, &f.disputeAt, &f.topicAt, &f.blockAt}
+}
+
+// references lists the ids of all demands and orders that facts refer to.
+func (f *folder) references() []stream.ID {
+	ids := f.orders()
+	for i := range f.demands {
+		if d := &f.demands[i]; d.Repeats != d.ID && !d.Repeats.IsZero() {
+			ids = append(ids, d.Repeats)
+		}
+	}
+	for i := range f.legs {
+		ids = append(ids, f.legs[i].Demands...)
+	}
+	for _, t := range f.topics {
+		for _, d := range t.Decisions {
+			ids = append(ids, d.Demands...)
+		}
+	}
+	return ids
+}
+
+// orders lists the ids of the demands' orders.
+func (f *folder) orders() (ids []stream.ID) {
+	for i := range f.demands {
+		ids = append(ids, f.demands[i].Orders...)
+	}
+	return ids
+}
+
+// merge returns the facts of both, in the order of the log. Only demands and orders are ever referred to.
+func (f *folder) merge(g *folder) *folder {
+	out := *f
+	out.demands, out.demandAt = merged(f.demands, f.demandAt, g.demands, g.demandAt)
+	out.legs, out.legAt = merged(f.legs, f.legAt, g.legs, g.legAt)
+	return &out
+}
+
+func merged[T any](as []T, aAt []Position, bs []T, bAt []Position) ([]T, []Position) {
+	if len(bs) == 0 {
+		return as, aAt
+	}
+	all, at := make([]T, 0, len(as)+len(bs)), make([]Position, 0, len(as)+len(bs))
+	for len(as) > 0 || len(bs) > 0 {
+		if len(bs) == 0 || len(as) > 0 && aAt[0] <= bAt[0] {
+			all, at, as, aAt = append(all, as[0]), append(at, aAt[0]), as[1:], aAt[1:]
+		} else {
+			all, at, bs, bAt = append(all, bs[0]), append(at, bAt[0]), bs[1:], bAt[1:]
+		}
+	}
+	return all, at
+}
+
+// run makes many short lists out of few long ones. One list grows at a time; a list that is finished never changes.
+type run[T any] struct {
+	chunk []T
+	start int
+}
+
+const chunkLength = 4096
+
+func (a *run[T]) begin() { a.chunk = a.chunk[:a.start] }
+
+func (a *run[T]) add(x T) {
+	if len(a.chunk) == cap(a.chunk) {
+		mine := a.all()
+		next := make([]T, len(mine), 2*len(mine)+min(chunkLength, 2*cap(a.chunk)+4))
+		copy(next, mine)
+		a.chunk, a.start = next, 0
+	}
+	a.chunk = append(a.chunk, x)
+}
+
+// all returns the list that grows.
+func (a *run[T]) all() []T { return a.chunk[a.start:] }
+
+func (a *run[T]) remove(gone int) { a.chunk = slices.Delete(a.chunk, a.start+gone, a.start+gone+1) }
+
+// end returns the list, nil if it is empty.
+func (a *run[T]) end() []T {
+	if len(a.chunk) == a.start {
+		return nil
+	}
+	mine := slices.Clip(a.all())
+	a.start = len(a.chunk)
+	return mine
+}

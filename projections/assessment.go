@@ -1,0 +1,304 @@
+package projections
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"gridcase/domain/assessment"
+	"gridcase/domain/calendar"
+	"gridcase/domain/duty"
+	"gridcase/domain/event"
+	"gridcase/domain/evidence"
+	"gridcase/domain/orgs"
+	"gridcase/domain/stream"
+	"gridcase/eventlog"
+)
+
+// Evidence is the view of what can count in an assessment (考核依据): a track for each case, kept where and when the case began,
+// and for each further month in which it can count a pointer to it. [Views.Facts] answers from it as of any position.
+//
+// A case moves with its unit from one district to another; pointers stay behind, since what the figures of the first
+// district were, as of a position before the move, is asked for still.
+type Evidence struct{}
+
+var (
+	evidenceCases = Table{Name: "evidence", Key: 3, Compact: true, Columns: []Column{{"area", Text}, {"month", Integer}, {"id", Blob},
+		{"category", Integer}, {"former", Text}, {"track", Blob}}} // former: areas in which it was kept before
+	evidenceMonths = Table{Name: "evidence_months", Key: 3, Compact: true, Columns: []Column{{"area", Text}, {"month", Integer}, {"id", Blob},
+		{"kept_area", Text}, {"kept_month", Integer}}}
+	evidenceHomes = Table{Name: "evidence_homes", Key: 1, Compact: true, Columns: []Column{{"id", Blob}, {"area", Text}, {"month", Integer}}}
+
+	// settings are the events behind the cases: units, grids, lists and grants.
+	evidenceSettings = Table{Name: "evidence_settings", Key: 1, Columns: []Column{{"position", Integer}, {"stream", Text}, {"revision", Integer},
+		{"event", Blob}, {"type", Text}, {"data", Blob}, {"meta", Blob}}}
+)
+
+// evidenceOf lists the categories of cases. The table holds their places in it.
+var evidenceOf = []stream.Category{stream.Demand, stream.Order, stream.Whistle, stream.Dispute, stream.Topic, stream.Gate}
+
+// Name implements [View].
+func (Evidence) Name() string { return "evidence" }
+
+// Tables implements [View].
+func (Evidence) Tables() []Table {
+	return []Table{evidenceCases, evidenceMonths, evidenceHomes, evidenceSettings}
+}
+
+// Apply implements [View].
+func (v Evidence) Apply(tx *Tx, e Entry) error {
+	switch of := e.Stream.Category(); of {
+	case stream.Unit, stream.Grids, stream.Duties, stream.Admission:
+		return v.setting(tx, e)
+	case stream.Gate:
+		if b, blocked := e.Body.(duty.Blocked); blocked {
+			v.keep(tx, &file{id: e.ID, of: of}, evidence.HomeOfBlock(b, e.Meta.Recorded), evidence.Track(nil).Observe(e.Entry, evidence.Position(e.Position), e.Units, nil))
+		}
+	case stream.Demand, stream.Order, stream.Whistle, stream.Dispute, stream.Topic:
+		home, begun := evidence.HomeOf(e.After)
+		if !begun {
+			return nil
+		}
+		f := &file{id: e.Stream.ID(), of: of}
+		if was, kept := evidence.HomeOf(e.Before); kept {
+			f = v.find(tx, f.id, of, was)
+		}
+		first := func(order stream.ID) stream.ID {
+			if o := v.lookup(tx, order, stream.Order); o != nil {
+				return o.track.First()
+			}
+			return stream.ID{}
+		}
+		v.keep(tx, f, home, f.track.Observe(e.Entry, evidence.Position(e.Position), e.Units, first))
+		if of == stream.Demand {
+			now, was := evidence.Governed(e.Entry)
+			v.link(tx, now, f.id, true, e.Position)
+			v.link(tx, was, f.id, false, e.Position)
+		}
+	}
+	return nil
+}
+
+// file is the row of a case.
+type file struct {
+	id     stream.ID
+	of     stream.Category
+	home   evidence.Home
+	former string
+	track  evidence.Track
+	kept   bool
+}
+
+// find reads the row of a case.
+func (Evidence) find(tx *Tx, id stream.ID, of stream.Category, home evidence.Home) *file {
+	f := &file{id: id, of: of, home: home}
+	if row, found := tx.Get(evidenceCases.Name, home.Area, home.Month, bytesOf(id)); found {
+		f.kept, f.former, f.track = true, row[4].(string), row[5].([]byte)
+	}
+	return f
+}
+
+// lookup finds the row of another case, nil if there is none.
+func (v Evidence) lookup(tx *Tx, id stream.ID, of stream.Category) *file {
+	if id.IsZero() {
+		return nil
+	}
+	row, found := tx.Get(evidenceHomes.Name, bytesOf(id))
+	if !found {
+		return nil
+	}
+	f := v.find(tx, id, of, evidence.Home{Area: row[1].(string), Month: int(row[2].(int64))})
+	if !f.kept {
+		return nil
+	}
+	return f
+}
+
+// link tells a topic that a demand came under it, or left it.
+func (v Evidence) link(tx *Tx, topic, demand stream.ID, under bool, at eventlog.Position) {
+	if f := v.lookup(tx, topic, stream.Topic); f != nil {
+		v.keep(tx, f, f.home, f.track.Linked(demand, under, evidence.Position(at)))
+	}
+}
+
+// keep writes a case as it is now.
+func (v Evidence) keep(tx *Tx, f *file, home evidence.Home, track evidence.Track) {
+	moved := f.home != home
+	if !moved && len(track) == len(f.track) {
+		return
+	}
+	c := evidence.Case{ID: f.id, Of: f.of, Track: track}
+	id := bytesOf(f.id)
+	months := c.Months()
+	areas := []string{home.Area}
+	switch {
+	case !f.kept:
+		tx.Put(evidenceHomes.Name, id, home.Area, home.Month)
+	case moved:
+		tx.Delete(evidenceCases.Name, f.home.Area, f.home.Month, id)
+		tx.Put(evidenceHomes.Name, id, home.Area, home.Month)
+		before := append(strings.Fields(f.former), f.home.Area)
+		if months = append(months, f.home.Month); !slices.Contains(before[:len(before)-1], f.home.Area) {
+			f.former = strings.Join(before, " ")
+		}
+		areas = append(areas, before...)
+	default:
+		known := evidence.Case{ID: f.id, Of: f.of, Track: f.track}.Months()
+		months = slices.DeleteFunc(months, func(m int) bool { return slices.Contains(known, m) })
+	}
+	for _, a := range areas {
+		for _, m := range months {
+			if a != home.Area || m != home.Month {
+				tx.Put(evidenceMonths.Name, a, m, id, home.Area, home.Month)
+			}
+		}
+	}
+	tx.Put(evidenceCases.Name, home.Area, home.Month, id, slices.Index(evidenceOf, f.of), f.former, []byte(track))
+}
+
+// setting keeps an event that says what stands behind the cases.
+func (Evidence) setting(tx *Tx, e Entry) error {
+	data, err := event.Encode(e.Body)
+	if err != nil {
+		return err
+	}
+	tx.Put(evidenceSettings.Name, int64(e.Position), string(e.Stream), e.Revision, bytesOf(e.ID), e.Body.EventType(), data, event.EncodeMeta(e.Meta))
+	return nil
+}
+
+// ErrAhead: the views have not come to the position that is asked for.
+var ErrAhead = errors.New("the views have not come that far")
+
+// Facts returns what can count in a jurisdiction, a district or the city, in a span of days, as of a position that the views
+// have reached; see [evidence.Gather] for what it leaves out. It returns [ErrAhead] for a later position.
+//
+// It reads what began in the months of the span, and what began earlier and can count in them; nothing else, however long the
+// history is.
+func (v *Views) Facts(ctx context.Context, jurisdiction orgs.UnitCode, first, last calendar.Date, asOf eventlog.Position) (assessment.Facts, error) {
+	if asOf > v.runner.Position() {
+		return assessment.Facts{}, ErrAhead
+	}
+	units := v.runner.Units()
+	scope := evidence.ScopeOf(units, jurisdiction, first, last)
+	areas, err := v.areas(ctx, units, scope.Jurisdiction)
+	if err != nil {
+		return assessment.Facts{}, fmt.Errorf("evidence of %s: %w", jurisdiction, err)
+	}
+	cases, err := v.evidence(ctx, areas, evidence.MonthOf(first), evidence.MonthOf(last))
+	if err != nil {
+		return assessment.Facts{}, fmt.Errorf("evidence of %s: %w", jurisdiction, err)
+	}
+	f, err := evidence.Gather(cases, scope, evidence.Position(asOf), func(ids []stream.ID) ([]evidence.Case, error) {
+		return v.evidenceByID(ctx, ids)
+	})
+	if err != nil {
+		return assessment.Facts{}, fmt.Errorf("evidence of %s: %w", jurisdiction, err)
+	}
+	return f, nil
+}
+
+// areas lists the areas in which cases of a jurisdiction can be kept: those of all units that lie in it; where everything is
+// asked for, all that there are.
+func (v *Views) areas(ctx context.Context, units *orgs.Tree, jurisdiction orgs.UnitCode) (areas []string, err error) {
+	if jurisdiction == "" {
+		err := v.query(ctx, evidenceAreas, nil, func(rs *sql.Rows) error {
+			var a string
+			err := rs.Scan(&a)
+			areas = append(areas, a)
+			return err
+		})
+		return areas, err
+	}
+	for u := range units.All() {
+		if a := evidence.AreaOf(u.Code); units.Within(u.Code, jurisdiction) && !slices.Contains(areas, a) {
+			areas = append(areas, a)
+		}
+	}
+	return areas, nil
+}
+
+// hands is how many read evidence side by side. They need not see the same moment: later marks count for nothing, and a case that
+// moves meanwhile is found by the pointer that it leaves, or twice.
+const hands = 3
+
+const (
+	evidenceAreas = `WITH RECURSIVE a (x) AS (SELECT min(area) FROM evidence UNION ALL SELECT (SELECT min(area) FROM evidence WHERE area > x) FROM a WHERE x IS NOT NULL)
+		SELECT x FROM a WHERE x IS NOT NULL`
+	evidenceBegan   = "SELECT id, category, track FROM evidence WHERE area = ? AND month BETWEEN ? AND ?"
+	evidenceCarried = `SELECT e.id, e.category, e.track FROM evidence_months AS m CROSS JOIN evidence AS e ON e.area = m.kept_area AND e.month = m.kept_month AND e.id = m.id
+		WHERE m.area = ? AND m.month BETWEEN ? AND ? AND NOT (m.kept_area = m.area AND m.kept_month BETWEEN ? AND ?)`
+	evidenceFound = "SELECT e.id, e.category, e.track FROM evidence_homes AS h CROSS JOIN evidence AS e ON e.area = h.area AND e.month = h.month AND e.id = h.id WHERE h.id = ?"
+)
+
+// evidence reads the cases of some areas that can count in some months.
+func (v *Views) evidence(ctx context.Context, areas []string, from, to int) ([]evidence.Case, error) {
+	type part struct {
+		text string
+		args []any
+	}
+	var parts []part
+	for _, a := range areas {
+		for m := from; m <= to; m += 3 { // a quarter at a time, so that all hands have something to do
+			n := min(m+2, to)
+			parts = append(parts, part{evidenceBegan, []any{a, m, n}})
+		}
+		parts = append(parts, part{evidenceCarried, []any{a, from, to, from, to}})
+	}
+	found, errs := make([][]evidence.Case, len(parts)), make([]error, len(parts))
+	var wait sync.WaitGroup
+	next := make(chan int)
+	for range min(hands, len(parts)) {
+		wait.Go(func() {
+			for i := range next {
+				var s shelf
+				errs[i] = v.query(ctx, parts[i].text, parts[i].args, s.take)
+				found[i] = s.cases
+			}
+		})
+	}
+	for i := range parts {
+		next <- i
+	}
+	close(next)
+	wait.Wait()
+	return slices.Concat(found...), errors.Join(errs...)
+}
+
+// evidenceByID reads some cases by their ids.
+func (v *Views) evidenceByID(ctx context.Context, ids []stream.ID) ([]evidence.Case, error) {
+	var s shelf
+	for _, id := range ids {
+		if err := v.query(ctx, evidenceFound, []any{id[:]}, s.take); err != nil {
+			return nil, err
+		}
+	}
+	return s.cases, nil
+}
+
+// shelf gathers cases; the bytes of many lie together.
+type shelf struct {
+	cases []evidence.Case
+	bytes []byte
+}
+
+func (s *shelf) take(rs *sql.Rows) error {
+	var id, track sql.RawBytes
+	var of int
+	if err := rs.Scan(&id, &of, &track); err != nil {
+		return err
+	}
+	if of < 0 || of >= len(evidenceOf) {
+		return fmt.Errorf("a case of no category: %d", of)
+	}
+	if len(s.bytes)+len(track) > cap(s.bytes) {
+		s.bytes = make([]byte, 0, max(len(track), 1<<18))
+	}
+	n := len(s.bytes)
+	s.bytes = append(s.bytes, track...)
+	s.cases = append(s.cases, evidence.Case{ID: idOf(id), Of: evidenceOf[of], Track: s.bytes[n:len(s.bytes):len(s.bytes)]})
+	return nil
+}
