@@ -60,7 +60,7 @@ type Log struct {
 //
 // Settings are those of the official clients. tls, tlsCaFile, tlsVerifyCert, userCertFile and userKeyFile say how to
 // connect; over an unencrypted connection no password is sent. keepAliveInterval and keepAliveTimeout are milliseconds.
-// defaultDeadline (10000 ms) is how long a call tries that has no earlier deadline, gossipTimeout (2 s) how long a node may
+// defaultDeadline (10000 ms) is how long a call tries that has no earlier deadline, gossipTimeout (1.5 s) how long a node may
 // take to say who leads. nodePreference can only be leader. One setting is ours: space is put before the name of every stream,
 // so that several logs can share a cluster. An unknown setting is an error.
 func Open(ctx context.Context, connection string, o Options) (*Log, error) {
@@ -68,6 +68,10 @@ func Open(ctx context.Context, connection string, o Options) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
+	return open(ctx, s, o)
+}
+
+func open(ctx context.Context, s settings, o Options) (*Log, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

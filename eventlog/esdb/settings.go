@@ -43,7 +43,7 @@ var known = []string{"discoveryinterval", "gossiptimeout", "maxdiscoverattempts"
 
 // parse reads a connection string. Its errors never show the password.
 func parse(connection string) (settings, error) {
-	s := settings{prefix: "gridcase.", asking: 2 * time.Second, patience: 10 * time.Second}
+	s := settings{prefix: "gridcase.", asking: 1500 * time.Millisecond, patience: 10 * time.Second}
 	fail := func(format string, args ...any) (settings, error) {
 		return settings{}, fmt.Errorf("connection string of the log: "+format, args...)
 	}

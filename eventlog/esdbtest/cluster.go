@@ -3,6 +3,7 @@ package esdbtest
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/url"
 	"strings"
@@ -130,13 +131,19 @@ func (c *Cluster) Redact(stream string, revision int) {
 	}
 }
 
-// Held returns how many events of each id the log holds, of all streams whose names begin with a prefix.
-func (c *Cluster) Held(prefix string) map[uuid.UUID]int {
-	held := map[uuid.UUID]int{}
-	rs, _ := c.store.after(0, 1<<40)
+// Held is an event that the log holds.
+type Held struct {
+	Stream string
+	ID     uuid.UUID
+	Data   []byte
+}
+
+// Held returns the events of all streams whose names begin with a prefix, in log order.
+func (c *Cluster) Held(prefix string) (held []Held) {
+	rs, _ := c.store.after(0, math.MaxInt32)
 	for _, r := range rs {
 		if strings.HasPrefix(r.stream, prefix) {
-			held[r.id]++
+			held = append(held, Held{r.stream, r.id, r.data})
 		}
 	}
 	return held

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"io"
+	"math"
 	"net"
 	"strconv"
 	"strings"
@@ -283,7 +284,7 @@ func (v *service) readStream(o *streams.ReadReq_Options_StreamOptions, backwards
 }
 
 func (v *service) readBack(prefixes []string, count uint64, s streams.Streams_ReadServer) error {
-	rs, _ := v.store.after(0, 1<<40)
+	rs, _ := v.store.after(0, math.MaxInt32)
 	for i := len(rs) - 1; i >= 0 && count > 0; i-- {
 		if prefixes != nil && !hasAny(rs[i].stream, prefixes) {
 			continue
