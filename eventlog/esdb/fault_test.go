@@ -68,9 +68,14 @@ func TestRandomIDsOnRetryAreCaught(t *testing.T) {
 	t.Parallel()
 	r := newRun(t, 7, true)
 	for range 4 {
+		before := r.calls()
 		r.cluster.Faults.Silence(1)
 		r.until(func() bool { return r.cluster.Faults.Left() == 0 })
+		r.until(func() bool { return r.calls() > before+2*writers }) // whoever got no answer has tried again
 	}
+	r.until(func() bool { r.mu.Lock(); defer r.mu.Unlock(); return r.unsure >= 4 })
+	before := r.calls()
+	r.until(func() bool { return r.calls() > before+8*writers })
 	found := r.finish()
 	if !slices.ContainsFunc(found, func(f string) bool { return strings.Contains(f, "doubled") }) {
 		t.Errorf("four appends without an answer were repeated under new ids, and the ledger found %q, want doubled", found)
@@ -81,6 +86,7 @@ func TestRandomIDsOnRetryAreCaught(t *testing.T) {
 func TestResumingFromACheckpointIsCaught(t *testing.T) {
 	t.Parallel()
 	r := newRun(t, 8, false, grpc.WithStreamInterceptor(resumesFromCheckpoints()))
+	r.until(func() bool { return r.calls() > 20 })
 	for range 5 {
 		before := r.follows()
 		r.until(func() bool { return r.follows() > before })
