@@ -34,6 +34,7 @@ const (
 )
 
 func TestTwoHundredCutsLoseNothingAndDoubleNothing(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	var slowest, longest time.Duration
 	acknowledged, unknown := 0, 0

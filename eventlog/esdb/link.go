@@ -194,7 +194,7 @@ func (l *Log) connect(ctx context.Context, hint string) (*link, error) {
 	l.mu.Lock()
 	seeds := slices.Clone(l.seeds)
 	l.mu.Unlock()
-	ctx, cancel := context.WithTimeout(ctx, l.asking)
+	asking, cancel := context.WithTimeout(ctx, l.asking)
 	defer cancel()
 	type answer struct {
 		leader string
@@ -203,7 +203,7 @@ func (l *Log) connect(ctx context.Context, hint string) (*link, error) {
 	answers := make(chan answer)
 	for _, seed := range seeds {
 		go func() {
-			leader, err := l.askSeed(ctx, seed)
+			leader, err := l.askSeed(asking, seed)
 			answers <- answer{leader, err}
 		}()
 	}
@@ -222,7 +222,7 @@ func (l *Log) connect(ctx context.Context, hint string) (*link, error) {
 	if found == "" {
 		return nil, errors.Join(append(errs, errors.New("no node names a leader"))...)
 	}
-	return l.checked(l.ctx, found)
+	return l.checked(ctx, found)
 }
 
 // askSeed asks one node who leads, and remembers whom else it names.

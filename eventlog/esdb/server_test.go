@@ -129,8 +129,9 @@ func TestARepeatAnswersAsTheFirstDidWhateverCameAfterAndWhateverBytesItHas(t *te
 func TestAnAppendFollowsTheLeader(t *testing.T) {
 	c := start(t, esdbtest.Options{Nodes: 3})
 	// A client of one node is told by the node who leads; a client of the cluster finds out by gossip, too.
-	single := strings.Replace(c.ConnectionString(), c.ConnectionString(), "esdb://"+c.Node(0).Address()+"?tls=false", 1)
-	for name, l := range map[string]*esdb.Log{"one node": open(t, single), "the cluster": open(t, c.ConnectionString())} {
+	for name, connection := range map[string]string{
+		"one node": "esdb://" + c.Node(0).Address() + "?tls=false", "discovery": "esdb+discover://" + c.Node(1).Address() + "?tls=false", "the cluster": c.ConnectionString()} {
+		l := open(t, connection)
 		head := eventlog.None
 		s := "gridcase.demand-" + uuid.NewString()
 		for _, leader := range []int{1, 2, 0} {
