@@ -121,9 +121,8 @@ func proposed(f eventlog.Fact) *streams.AppendReq {
 // readOptions are what all reads have in common.
 func readOptions() *streams.ReadReq_Options {
 	return &streams.ReadReq_Options{
-		UuidOption:    &streams.ReadReq_Options_UUIDOption{Content: &streams.ReadReq_Options_UUIDOption_String_{String_: &shared.Empty{}}},
-		FilterOption:  &streams.ReadReq_Options_NoFilter{NoFilter: &shared.Empty{}},
-		ControlOption: &streams.ReadReq_Options_ControlOption{Compatibility: 1}, // caught-up and fell-behind may come
+		UuidOption:   &streams.ReadReq_Options_UUIDOption{Content: &streams.ReadReq_Options_UUIDOption_String_{String_: &shared.Empty{}}},
+		FilterOption: &streams.ReadReq_Options_NoFilter{NoFilter: &shared.Empty{}},
 	}
 }
 
