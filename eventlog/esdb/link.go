@@ -22,7 +22,7 @@ import (
 
 // heartbeat is how often the leader is asked whether it still is. HTTP/2 pings every ten seconds, the least that gRPC allows,
 // would find a dead connection only after twenty.
-const heartbeat = time.Second
+const heartbeat = 500 * time.Millisecond
 
 // link is a connection to one node, the leader as far as we know.
 type link struct {
@@ -116,7 +116,7 @@ func (l *Log) keep(k *link) {
 	}
 }
 
-// watch asks the node every second whether it still leads, and at once when a call had reason to doubt. It returns when it
+// watch asks the node at each heartbeat whether it still leads, and at once when a call had reason to doubt. It returns when it
 // does not, with the node that leads instead, if that is known.
 func (l *Log) watch(k *link) (leader string, why error) {
 	tick := time.NewTicker(heartbeat)
