@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"slices"
 
@@ -49,7 +50,9 @@ func (s *Server) unready(c *gin.Context) (reasons []string) {
 	if s.draining.Load() {
 		reasons = append(reasons, "draining")
 	}
-	if _, err := s.Log.End(c.Request.Context()); err != nil {
+	ctx, cancel := context.WithTimeout(c.Request.Context(), askLog)
+	defer cancel()
+	if _, err := s.Log.End(ctx); err != nil {
 		reasons = append(reasons, "log: "+err.Error())
 	} else if l, asks := s.Log.(interface{ Health() error }); asks {
 		if err := l.Health(); err != nil {

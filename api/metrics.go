@@ -14,6 +14,9 @@ import (
 	"gridcase/projections"
 )
 
+// askLog is how long health and metrics wait for a log on a server: whoever asks for them waits about ten seconds.
+const askLog = 2 * time.Second
+
 // Metrics are the figures of a node for Prometheus, in base units. No label names a case, a place or a person.
 type Metrics struct {
 	registry *prometheus.Registry
@@ -26,6 +29,7 @@ type Metrics struct {
 	appended  *prometheus.CounterVec
 	conflicts prometheus.Counter
 	unknown   prometheus.Counter
+	resubbed  prometheus.Counter
 	parked    *prometheus.CounterVec
 	fired     *prometheus.CounterVec
 	escalated *prometheus.CounterVec
@@ -69,9 +73,10 @@ func NewMetrics(r *prometheus.Registry) *Metrics {
 	}
 	m.conflicts = prometheus.NewCounter(prometheus.CounterOpts{Name: "gridcase_append_conflicts_total", Help: "Appends that met another revision and were decided anew."})
 	m.unknown = prometheus.NewCounter(prometheus.CounterOpts{Name: "gridcase_append_unknown_outcomes_total", Help: "Appends of which it could not be told whether they happened."})
+	m.resubbed = prometheus.NewCounter(prometheus.CounterOpts{Name: "gridcase_subscription_reconnects_total", Help: "Subscriptions to a log on a server that were lost and asked for again."})
 	m.gaps = prometheus.NewCounter(prometheus.CounterOpts{Name: "gridcase_views_gaps_total", Help: "Holes found in a stream, and healed by reading it again."})
 	m.repeats = prometheus.NewCounter(prometheus.CounterOpts{Name: "gridcase_views_repeats_total", Help: "Events that arrived twice and were ignored."})
-	r.MustRegister(m.requests, m.conflicts, m.unknown, m.gaps, m.repeats)
+	r.MustRegister(m.requests, m.conflicts, m.unknown, m.resubbed, m.gaps, m.repeats)
 	return m
 }
 
@@ -81,6 +86,9 @@ func (m *Metrics) Engine() engine.Observer { return engineMetrics{m} }
 // Views returns the observer to give to the views.
 func (m *Metrics) Views() projections.Observer { return viewMetrics{m} }
 
+// Resubscribed counts a subscription to the log that was lost: the log calls it.
+func (m *Metrics) Resubscribed() { m.resubbed.Inc() }
+
 // watch adds the figures that are read when they are asked for.
 func (m *Metrics) watch(c Config) error {
 	gauge := func(name, help string, labels prometheus.Labels, read func() float64) error {
@@ -88,7 +96,9 @@ func (m *Metrics) watch(c Config) error {
 	}
 	status := c.Views.Status
 	if err := gauge("log_position", "Position of the newest event.", nil, func() float64 {
-		end, err := c.Log.End(context.Background())
+		ctx, cancel := context.WithTimeout(context.Background(), askLog)
+		defer cancel()
+		end, err := c.Log.End(ctx)
 		if err != nil {
 			return -1
 		}

@@ -23,6 +23,9 @@ var arrows = map[string][]string{
 	"cmd":         {"api", "engine", "projections", "domain", "eventlog"},
 }
 
+// forTests are packages that only tests and measurements use.
+var forTests = []string{"eventlog/logtest", "eventlog/esdbtest", "eventlog/faultnet"}
+
 // within says which packages of the domain may import which: machines know the vocabulary, never one another.
 var within = map[string][]string{
 	"calendar":   nil,
@@ -75,6 +78,10 @@ func TestASeededArrowIsSeen(t *testing.T) {
 		{"projections", "runner.go", "gridcase/engine"},
 		{"engine", "engine.go", "gridcase/projections"},
 		{"api", "server.go", "modernc.org/sqlite"},
+		{"engine", "engine.go", "github.com/EventStore/EventStore-Client-Go/v4/esdb"},
+		{"eventlog", "ledger/leaf.go", "google.golang.org/grpc"},
+		{"eventlog", "esdb/log.go", "gridcase/eventlog/esdbtest"},
+		{"eventlog", "sqlite/log.go", "gridcase/eventlog/faultnet"},
 	} {
 		if forbidden(c[0], c[1], c[2]) == "" {
 			t.Errorf("%s/%s may import %s", c[0], c[1], c[2])
@@ -97,7 +104,13 @@ func forbidden(room, file, imp string) string {
 		if imp == "modernc.org/sqlite" && room != "cmd" && !strings.HasPrefix(file, "sqlite/") {
 			return "only cmd names a driver"
 		}
+		if (strings.HasPrefix(imp, "github.com/EventStore/") || strings.HasPrefix(imp, "google.golang.org/grpc")) && (room != "eventlog" || !strings.HasPrefix(file, "esdb")) {
+			return "only eventlog/esdb and its test node speak to EventStoreDB"
+		}
 		return ""
+	}
+	if room != "cmd" && slices.Contains(forTests, inner) {
+		return "it is for tests and measurements"
 	}
 	target, sub, _ := strings.Cut(inner, "/")
 	if target == room {

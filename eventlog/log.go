@@ -1,7 +1,7 @@
 // Package eventlog remembers: it is the port to the log of events and holds no rule of what they mean.
 //
 // A log is a set of streams, one per case file or rule, and one order over all of them. It can be read
-// when the rules that wrote it are gone: this package never imports domain. The adapters (mem, sqlite)
+// when the rules that wrote it are gone: this package never imports domain. The adapters (mem, sqlite, esdb)
 // pass one contract, logtest, without private exceptions.
 //
 // The port offers nothing that one adapter could do differently: no "any revision", no delete, no
@@ -56,7 +56,8 @@ type Event struct {
 }
 
 // Batch is a run of events in log order. Live says that the log held nothing more at that moment;
-// a live batch may be empty.
+// a live batch may be empty. An empty batch that is not live says that the log has lost sight of its end, and that
+// the follower may not have everything any more.
 type Batch struct {
 	Events []Event
 	Live   bool

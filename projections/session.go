@@ -188,6 +188,9 @@ func (s *session) pass(ctx context.Context) (err error) {
 			}
 		}
 		s.told(s.at.position)
+		if !p.live && len(p.events) == 0 && s.serving {
+			s.r.live.Store(false) // the log has lost sight of its end: what we show may be old
+		}
 		if !p.live || s.serving && len(pieces) > 0 {
 			continue // more has come meanwhile
 		}

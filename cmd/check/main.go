@@ -34,6 +34,7 @@ func main() {
 		}, false},
 		{"test", tests, false},
 		{"real input", realInput, true},
+		{"real server", realServer, true},
 	}
 	type result struct {
 		step, missing string
@@ -111,6 +112,14 @@ func realInput() (string, error) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "data", "citizen-messages.csv")); err != nil {
 		return "tests on real input, which is not here: name its folder in GRIDCASE_SHARED", nil
+	}
+	return "", nil
+}
+
+// realServer says whether the contract of the log and the script of a city were run against an EventStoreDB, and not only against our own node.
+func realServer() (string, error) {
+	if os.Getenv("GRIDCASE_ESDB") == "" {
+		return "tests on a real EventStoreDB or KurrentDB: give its connection string in GRIDCASE_ESDB", nil
 	}
 	return "", nil
 }

@@ -80,9 +80,10 @@ type seeding struct {
 	size    city.Size
 	demands int
 	seed    uint64
-	span    *city.Span // nil: the script of a year; else the city lives by itself, and seed and demands say nothing
-	dir     string     // folder of keys and index; "": a temporary one
-	until   time.Time  // how far the clock runs on after the year, while nobody works; zero: not
+	span    *city.Span   // nil: the script of a year; else the city lives by itself, and seed and demands say nothing
+	dir     string       // folder of keys and index; "": a temporary one
+	log     eventlog.Log // nil: one in memory, with the city's own clock
+	until   time.Time    // how far the clock runs on after the year, while nobody works; zero: not
 	say     func(demands int)
 	tell    func(*seeded) error // what came of it, before it is closed; nil: nobody asks
 	policy  *calendar.Policy    // that the log publishes first, asking for no more than the script keeps to; nil: the script's own
@@ -124,7 +125,9 @@ func seedInMemory(ctx context.Context, w seeding) (_ *seeded, err error) {
 		rules.Policy = w.policy
 	}
 	clock := city.NewClock(c.Eve())
-	m.log = mem.Open(mem.WithClock(clock.Now))
+	if m.log = w.log; m.log == nil {
+		m.log = mem.Open(mem.WithClock(clock.Now))
+	}
 	if m.keys, err = keys.Open(ctx, filepath.Join(w.dir, "keys")); err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 
 // exportCmd writes the log as it stands: what a stock tool can read, personal data still sealed.
 type exportCmd struct {
+	where
 	Data string `required:"" help:"Data folder." type:"existingdir" placeholder:"DIR"`
 	Out  string `help:"File to write (default: standard output)." type:"path" placeholder:"FILE"`
 }
@@ -32,7 +33,7 @@ type line struct {
 }
 
 func (c exportCmd) Run(ctx context.Context, s streams) (err error) {
-	log, err := openLog(ctx, c.Data)
+	log, err := openLog(ctx, c.Data, houseOptions{log: c.Log})
 	if err != nil {
 		return err
 	}
@@ -81,7 +82,9 @@ func export(ctx context.Context, log eventlog.Log, end eventlog.Position, to io.
 				return n, w.Flush()
 			}
 		}
-		p.at(n)
+		if n := len(batch.Events); n > 0 {
+			p.at(int64(batch.Events[n-1].Position))
+		}
 	}
 	return n, errors.Join(w.Flush(), context.Cause(ctx))
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -22,14 +21,15 @@ import (
 
 // house is one data folder, open: the log, the keys of personal data, the engine on them, and the views.
 //
-//	DIR/log.db        the log of events; all else but the keys can be made anew from it
+//	DIR/log.db        the log of events, unless --log names a server that has it; all else but the keys can be made anew from it
+//	DIR/remote.lock   there if the log is elsewhere; held by the process that has the folder open
 //	DIR/keys/         keys of personal data, apart from the log and to be backed up apart from it
 //	DIR/index.db      what the engine knows across streams
 //	DIR/views/        generations of the views
 //	DIR/access.db     API keys, as hashes
 type house struct {
 	dir    string
-	log    *sqlite.Log
+	log    eventlog.Log
 	keys   *keys.Store
 	engine *engine.Engine
 	views  *projections.Runner
@@ -37,20 +37,15 @@ type house struct {
 
 // houseOptions say what differs from a plain house.
 type houseOptions struct {
-	policy  *calendar.Policy // nil: the default policy
-	origin  string           // "": gridcase.local/<name of the folder>/1
-	logger  *slog.Logger
-	observe engine.Observer
-	views   projections.Observer // nil, with keepViews false: the views are not opened
-	keep    bool                 // open the views
-	now     func() time.Time     // nil: time.Now
-}
-
-func openLog(ctx context.Context, dir string, opts ...sqlite.Option) (*sqlite.Log, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("data folder: %w", err)
-	}
-	return sqlite.Open(ctx, filepath.Join(dir, "log.db"), opts...)
+	log          string           // connection string; "": the log is in the folder
+	policy       *calendar.Policy // nil: the default policy
+	origin       string           // "": gridcase.local/<name of the folder>/1
+	logger       *slog.Logger
+	observe      engine.Observer
+	views        projections.Observer // nil, with keepViews false: the views are not opened
+	keep         bool                 // open the views
+	resubscribed func()               // see esdb.Options
+	now          func() time.Time     // nil: time.Now
 }
 
 // openHouse opens a folder, or makes it. Only one process can have it open.
@@ -61,16 +56,14 @@ func openHouse(ctx context.Context, dir string, s streams, o houseOptions) (_ *h
 			err = errors.Join(err, h.close())
 		}
 	}()
-	var opts []sqlite.Option
-	if o.now != nil { // one clock for all that is in the folder
-		opts = append(opts, sqlite.WithClock(o.now))
-	}
-	if h.log, err = openLog(ctx, dir, opts...); err != nil {
+	log, err := openLog(ctx, dir, o)
+	if err != nil {
 		return nil, err
 	}
-	if h.log.Recovered() {
+	h.log = log
+	if own, inFolder := log.(*sqlite.Log); inFolder && own.Recovered() {
 		fmt.Fprintln(s.err, "the last stop was not a clean one; checking the log …")
-		if err := h.log.Check(ctx); err != nil {
+		if err := own.Check(ctx); err != nil {
 			return nil, fmt.Errorf("the log is damaged: %w", err)
 		}
 	}

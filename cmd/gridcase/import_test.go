@@ -31,7 +31,7 @@ type counted struct {
 // count reads a folder's log.
 func count(t *testing.T, dir string) counted {
 	t.Helper()
-	log, err := openLog(context.Background(), dir)
+	log, err := openLog(context.Background(), dir, houseOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

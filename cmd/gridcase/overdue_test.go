@@ -71,7 +71,7 @@ func TestTheRealMessagesAreOverdueWhenTheCalendarSaysSo(t *testing.T) {
 	}
 
 	ctx := context.Background()
-	log, err := openLog(ctx, dir)
+	log, err := openLog(ctx, dir, houseOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

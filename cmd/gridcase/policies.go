@@ -37,11 +37,12 @@ type calendarCmd struct {
 }
 
 type policiesListCmd struct {
+	where
 	Data string `required:"" help:"Data folder." type:"existingdir" placeholder:"DIR"`
 }
 
 func (c policiesListCmd) Run(ctx context.Context, io streams) error {
-	h, err := openHouse(ctx, c.Data, io, houseOptions{})
+	h, err := openHouse(ctx, c.Data, io, houseOptions{log: c.Log})
 	if err != nil {
 		return err
 	}
@@ -90,12 +91,13 @@ func (h *house) publications(ctx context.Context, n stream.Name, see func(eventl
 }
 
 type policiesShowCmd struct {
+	where
 	Data string `required:"" help:"Data folder." type:"existingdir" placeholder:"DIR"`
 	Name string `arg:"" enum:"deadline,escalation" help:"deadline or escalation."`
 }
 
 func (c policiesShowCmd) Run(ctx context.Context, io streams) error {
-	h, err := openHouse(ctx, c.Data, io, houseOptions{})
+	h, err := openHouse(ctx, c.Data, io, houseOptions{log: c.Log})
 	if err != nil {
 		return err
 	}
@@ -114,6 +116,7 @@ func (c policiesShowCmd) Run(ctx context.Context, io streams) error {
 }
 
 type policiesPublishCmd struct {
+	where
 	Data   string `required:"" help:"Data folder." type:"existingdir" placeholder:"DIR"`
 	Reason string `required:"" help:"Why it is changed: it is kept for ever, and public."`
 	Name   string `arg:"" enum:"deadline,escalation" help:"deadline or escalation."`
@@ -138,7 +141,7 @@ func (c policiesPublishCmd) Run(ctx context.Context, io streams) error {
 		}
 		command = policy.PublishDeadlines{Policy: f.table(), Reason: reason}
 	}
-	h, err := openHouse(ctx, c.Data, io, houseOptions{})
+	h, err := openHouse(ctx, c.Data, io, houseOptions{log: c.Log})
 	if err != nil {
 		return err
 	}
@@ -322,11 +325,12 @@ func (f escalationFile) policy() escalation.Policy {
 }
 
 type calendarListCmd struct {
+	where
 	Data string `required:"" help:"Data folder." type:"existingdir" placeholder:"DIR"`
 }
 
 func (c calendarListCmd) Run(ctx context.Context, io streams) error {
-	h, err := openHouse(ctx, c.Data, io, houseOptions{})
+	h, err := openHouse(ctx, c.Data, io, houseOptions{log: c.Log})
 	if err != nil {
 		return err
 	}
@@ -342,6 +346,7 @@ func (c calendarListCmd) Run(ctx context.Context, io streams) error {
 }
 
 type calendarPublishCmd struct {
+	where
 	Data   string `required:"" help:"Data folder." type:"existingdir" placeholder:"DIR"`
 	Reason string `help:"Needed for a correction: where the year has a notice already. It is kept for ever, and public."`
 	File   string `arg:"" help:"Notices: lines \"notice YEAR SOURCE\", \"off FIRST[..LAST] [OCCASION]\", \"work FIRST[..LAST] [OCCASION]\"." type:"existingfile"`
@@ -359,7 +364,7 @@ func (c calendarPublishCmd) Run(ctx context.Context, io streams) error {
 	if len(notices) == 0 {
 		return fmt.Errorf("calendar %s: it holds no notice", c.File)
 	}
-	h, err := openHouse(ctx, c.Data, io, houseOptions{})
+	h, err := openHouse(ctx, c.Data, io, houseOptions{log: c.Log})
 	if err != nil {
 		return err
 	}

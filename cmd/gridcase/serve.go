@@ -22,6 +22,7 @@ import (
 
 // serveCmd serves the API on one data folder until it is told to stop.
 type serveCmd struct {
+	where
 	Data     string     `required:"" help:"Data folder; made if it is missing." type:"path" placeholder:"DIR"`
 	Listen   string     `default:"127.0.0.1:8080" help:"Address to listen on." placeholder:"ADDR"`
 	Origin   string     `help:"Name of the log, gridcase.<city>/<deployment>/<incarnation>; used once, when the log is new."`
@@ -30,7 +31,7 @@ type serveCmd struct {
 }
 
 func (c serveCmd) Run(ctx context.Context, s streams) error {
-	return serve(ctx, s, serving{data: c.Data, listen: c.Listen, level: c.LogLevel, fire: c.Fire, options: houseOptions{origin: c.Origin}})
+	return serve(ctx, s, serving{data: c.Data, listen: c.Listen, level: c.LogLevel, fire: c.Fire, options: houseOptions{log: c.Log, origin: c.Origin}})
 }
 
 // serving is what serve and demo have in common.
@@ -52,7 +53,7 @@ func serve(ctx context.Context, s streams, w serving) (err error) {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics := api.NewMetrics(registry)
 	w.options.logger, w.options.keep = logger, true
-	w.options.observe, w.options.views = metrics.Engine(), metrics.Views()
+	w.options.observe, w.options.views, w.options.resubscribed = metrics.Engine(), metrics.Views(), metrics.Resubscribed
 	h, err := openHouse(ctx, w.data, s, w.options)
 	if err != nil {
 		return err

@@ -23,6 +23,7 @@ type unitsCmd struct {
 }
 
 type unitsLoadCmd struct {
+	where
 	Data string `required:"" help:"Data folder." type:"path" placeholder:"DIR"`
 	File string `arg:"" help:"YAML file with units and grids." type:"existingfile"`
 }
@@ -70,7 +71,7 @@ func (c unitsLoadCmd) Run(ctx context.Context, io streams) error {
 	if err := readYAML(c.File, "units", &f); err != nil {
 		return err
 	}
-	h, err := openHouse(ctx, c.Data, io, houseOptions{})
+	h, err := openHouse(ctx, c.Data, io, houseOptions{log: c.Log})
 	if err != nil {
 		return err
 	}
@@ -168,12 +169,13 @@ func (h *house) organise(ctx context.Context, n stream.Name, c engine.Command, k
 }
 
 type unitsListCmd struct {
+	where
 	Data  string `required:"" help:"Data folder." type:"existingdir" placeholder:"DIR"`
 	Below string `help:"Only this unit and what lies below it." placeholder:"CODE"`
 }
 
 func (c unitsListCmd) Run(ctx context.Context, io streams) error {
-	h, err := openHouse(ctx, c.Data, io, houseOptions{})
+	h, err := openHouse(ctx, c.Data, io, houseOptions{log: c.Log})
 	if err != nil {
 		return err
 	}
@@ -207,6 +209,7 @@ func (c unitsListCmd) Run(ctx context.Context, io streams) error {
 }
 
 type unitsCheckCmd struct {
+	where
 	Data  string `required:"" help:"Data folder." type:"existingdir" placeholder:"DIR"`
 	Below string `help:"Only this unit and what lies below it." placeholder:"CODE"`
 }
@@ -215,7 +218,7 @@ type unitsCheckCmd struct {
 var errBroken = errors.New("a household has no grid, or two")
 
 func (c unitsCheckCmd) Run(ctx context.Context, io streams) error {
-	h, err := openHouse(ctx, c.Data, io, houseOptions{})
+	h, err := openHouse(ctx, c.Data, io, houseOptions{log: c.Log})
 	if err != nil {
 		return err
 	}

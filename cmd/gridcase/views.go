@@ -17,13 +17,14 @@ type viewsCmd struct {
 }
 
 type viewsDigestCmd struct {
+	where
 	Data string `required:"" help:"Data folder." type:"existingdir" placeholder:"DIR"`
 	JSON bool   `name:"json" help:"Print as JSON."`
 }
 
 // Run brings the views up to the end of the log first, so that equal logs print equal digests.
 func (c viewsDigestCmd) Run(ctx context.Context, s streams) (err error) {
-	h, err := openHouse(ctx, c.Data, s, houseOptions{keep: true})
+	h, err := openHouse(ctx, c.Data, s, houseOptions{log: c.Log, keep: true})
 	if err != nil {
 		return err
 	}
@@ -50,11 +51,12 @@ func (c viewsDigestCmd) Run(ctx context.Context, s streams) (err error) {
 
 // rebuildCmd builds a new generation of all views beside the present one and compares the two before it takes over.
 type rebuildCmd struct {
+	where
 	Data string `required:"" help:"Data folder." type:"existingdir" placeholder:"DIR"`
 }
 
 func (c rebuildCmd) Run(ctx context.Context, s streams) (err error) {
-	h, err := openHouse(ctx, c.Data, s, houseOptions{keep: true})
+	h, err := openHouse(ctx, c.Data, s, houseOptions{log: c.Log, keep: true})
 	if err != nil {
 		return err
 	}
@@ -85,6 +87,6 @@ func (c rebuildCmd) Run(ctx context.Context, s streams) (err error) {
 		}
 		return errors.New("the views were not what the log says; they are now")
 	}
-	fmt.Fprintf(s.out, "rebuilt from %s events: every view is byte for byte what it was\n", at)
+	fmt.Fprintf(s.out, "rebuilt from the log up to position %s: every view is byte for byte what it was\n", at)
 	return nil
 }
