@@ -1,7 +1,7 @@
 package assessment
 
 import (
-	"bufio"
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
@@ -82,9 +82,9 @@ type Figure struct {
 	Before  string // Raw as printed, "" if nothing was decided that changed it
 	Median  int32  // minutes, nearest rank
 	P90     int32
-	Left    []Left // what is left out, by reason
-	Carried int64  // of the cohort: left over by an earlier period
-	Rungs   [5]int64
+	Left    []Left  // what is left out, by reason
+	Carried int64   // of the cohort: left over by an earlier period
+	Rungs   []int64 // of mediation: settled at each rung, from the grid up
 	Flags   []string
 }
 
@@ -101,13 +101,16 @@ const (
 	FlagMixed  = "part_missing"    // a composite with a part over nothing
 )
 
+// rungs of the ladder of disputes.
+const rungs = 4
+
 // figure counts a tally out.
 func (s *sheet) figure(key Key, t *tally, c *cell, places int) Figure {
 	f := Figure{Key: key}
 	f.N, f.D = Of(t.counts, 1), Of(t.counts+t.fails, 1)
 	f.Raw = f.Ratio
 	decided := false
-	left := map[string]int64{}
+	var frozen int64
 	for _, e := range t.others {
 		o := s.table[e.verdict]
 		w := s.weights[e.weight].Times(Of(e.n, 1))
@@ -118,7 +121,10 @@ func (s *sheet) figure(key Key, t *tally, c *cell, places int) Figure {
 				f.Carried += e.n
 			}
 		} else {
-			left[o.why] += e.n
+			f.leave(o.why, e.n)
+			if o.why == "suspended" {
+				frozen += e.n
+			}
 		}
 		if o.raw != absent {
 			decided = true
@@ -129,11 +135,12 @@ func (s *sheet) figure(key Key, t *tally, c *cell, places int) Figure {
 			f.Raw.N, f.Raw.D = f.Raw.N.Plus(n), f.Raw.D.Plus(d)
 		}
 	}
-	for why, n := range left {
-		f.Left = append(f.Left, Left{why, n, Ratio{Of(n, 1), f.D.Plus(Of(n, 1))}.Percent(places)})
+	for i := range f.Left {
+		n := Of(f.Left[i].Count, 1)
+		f.Left[i].Share = Ratio{n, f.D.Plus(n)}.Percent(places)
 	}
 	slices.SortFunc(f.Left, func(a, b Left) int { return cmp.Compare(a.Why, b.Why) })
-	def, _ := Define(key.Indicator)
+	def := s.slots[key.Indicator].Definition
 	f.Printed = def.print(f.Ratio, places)
 	switch {
 	case def.Measure == Minutes:
@@ -143,19 +150,30 @@ func (s *sheet) figure(key Key, t *tally, c *cell, places int) Figure {
 		}
 	case key.Indicator == Mediation:
 		for r, n := range c.rungs {
-			if r >= 0 && r < len(f.Rungs) {
-				f.Rungs[r] = n
+			if r >= 1 && r <= rungs {
+				f.Rungs = append(f.Rungs, make([]int64, max(0, r-len(f.Rungs)))...)
+				f.Rungs[r-1] = n
 			}
 		}
 	}
 	if decided {
 		f.Before = def.print(f.Raw, places)
 	}
-	if most := s.rules[FrozenCap].number.Fraction(); def.of == ofLegs && left["suspended"] > 0 &&
-		Of(left["suspended"]*100, 1).Compare(most.Times(f.D)) > 0 {
+	if frozen > 0 && Of(frozen*100, 1).Compare(s.rules[FrozenCap].number.Fraction().Times(f.D)) > 0 {
 		f.Flags = append(f.Flags, FlagFrozen)
 	}
 	return f
+}
+
+// leave notes what is left out.
+func (f *Figure) leave(why string, n int64) {
+	for i := range f.Left {
+		if f.Left[i].Why == why {
+			f.Left[i].Count += n
+			return
+		}
+	}
+	f.Left = append(f.Left, Left{Why: why, Count: n})
 }
 
 func (d Definition) print(r Ratio, places int) string {
@@ -183,31 +201,65 @@ func (s *sheet) figures(places int) []Figure {
 	for _, u := range s.period.Units {
 		rated[s.place(u.Unit)] = true
 	}
-	var fs []Figure
+	type spot struct {
+		cellKey
+		asIs bool
+		*cell
+	}
+	var spots [families][]spot
 	for i := range s.books {
 		b := &s.books[i]
 		for u := range rated {
 			b.cell(cellKey{u, all}) // there is a figure for it, even over nothing
 		}
 		for key, c := range b.cells {
-			if key.unit != all && key.street != all && !rated[key.unit] {
-				continue
-			}
-			total := key.street == all && (key.unit == all || rated[key.unit])
-			for k := range c.tallies {
-				if t := &c.tallies[k]; !t.empty() || total && (key.unit == all || !b.home[k]) {
-					fs = append(fs, s.figure(Key{b.indicators[k], s.places[key.unit], s.places[key.street], false}, t, c, places))
-				}
+			if key.unit == all || key.street == all || rated[key.unit] {
+				spots[i] = append(spots[i], spot{key, false, c})
 			}
 		}
-		fs = append(fs, s.asIs(b, places)...)
+		for key, c := range s.asIs(b) {
+			spots[i] = append(spots[i], spot{key, true, c})
+		}
+		slices.SortFunc(spots[i], func(x, y spot) int {
+			return s.key("", x.cellKey, x.asIs).compare(s.key("", y.cellKey, y.asIs))
+		})
 	}
-	slices.SortFunc(fs, func(a, b Figure) int { return a.Key.compare(b.Key) })
-	return s.composed(fs, places)
+	most := 0
+	for _, in := range s.slots {
+		if in.of < families {
+			most += len(spots[in.of])
+		}
+	}
+	fs := make([]Figure, 0, most)
+	for _, def := range s.sortedDefinitions() {
+		if def.of == ofFigures {
+			fs = append(fs, composed(def.Indicator, fs, places)...)
+			continue
+		}
+		at := s.slots[def.Indicator].at
+		for _, p := range spots[def.of] {
+			total := p.street == all && !p.asIs && (p.unit == all || rated[p.unit] && !def.home)
+			if t := &p.tallies[at]; total || !t.empty() {
+				fs = append(fs, s.figure(s.key(def.Indicator, p.cellKey, p.asIs), t, p.cell, places))
+			}
+		}
+	}
+	return fs
+}
+
+func (s *sheet) key(i Indicator, c cellKey, asIs bool) Key {
+	return Key{i, s.places[c.unit], s.places[c.street], asIs}
+}
+
+// sortedDefinitions returns the indicators by name.
+func (s *sheet) sortedDefinitions() []Definition {
+	defs := Definitions()
+	slices.SortFunc(defs, func(a, b Definition) int { return cmp.Compare(a.Indicator, b.Indicator) })
+	return defs
 }
 
 // asIs rolls the totals up over the places as they are now, where that makes a difference.
-func (s *sheet) asIs(b *book, places int) []Figure {
+func (s *sheet) asIs(b *book) map[cellKey]*cell {
 	if len(s.heirs) == 0 {
 		return nil
 	}
@@ -229,15 +281,7 @@ func (s *sheet) asIs(b *book, places int) []Figure {
 		}
 		sums[to].merge(c)
 	}
-	var fs []Figure
-	for key, c := range sums {
-		for k := range c.tallies {
-			if !c.tallies[k].empty() {
-				fs = append(fs, s.figure(Key{b.indicators[k], s.places[key.unit], s.places[key.street], true}, &c.tallies[k], c, places))
-			}
-		}
-	}
-	return fs
+	return sums
 }
 
 // now returns where a place is counted now.
@@ -256,38 +300,40 @@ func parts(i Indicator) map[Indicator]int64 {
 	return map[Indicator]int64{Response: 30, Resolution: 35, Satisfaction: 35}
 }
 
-// composed adds the composites to sorted figures. One with a part over nothing is over nothing itself.
-func (s *sheet) composed(fs []Figure, places int) []Figure {
-	sums := map[Key]*Figure{}
-	parted := map[Key]int{}
-	var added []Figure
-	for _, f := range fs {
-		share, part := parts(ThreeRates)[f.Indicator]
+// composed returns a composite for every unit and street that one of its parts has a figure of. With a part over nothing it is over nothing itself.
+// Its parts come before it by name.
+func composed(i Indicator, fs []Figure, places int) []Figure {
+	type sum struct {
+		Fraction
+		parts int
+	}
+	of, sums := parts(i), map[Key]sum{}
+	for k := range fs {
+		f := &fs[k]
+		share, part := of[f.Indicator]
 		if !part {
 			continue
 		}
 		key := f.Key
-		key.Indicator = ThreeRates
-		if sums[key] == nil {
-			sums[key] = &Figure{Key: key}
-		}
+		key.Indicator = i
+		at := sums[key]
 		if x, ok := f.Value(); ok {
-			parted[key]++
-			sums[key].N = sums[key].N.Plus(x.Times(Of(share, 1)))
+			at.parts++
+			at.Fraction = at.Plus(x.Times(Of(share, 1)))
 		}
+		sums[key] = at
 	}
-	for key, f := range sums {
-		f.D = Of(100, 1)
-		if parted[key] < len(parts(ThreeRates)) {
-			f.Ratio = Ratio{Of(0, 1), Of(0, 1)}
-			f.Flags = []string{FlagMixed}
+	var cs []Figure
+	for key, at := range sums {
+		f := Figure{Key: key, Ratio: Ratio{at.Fraction, Of(100, 1)}}
+		if at.parts < len(of) {
+			f.Ratio, f.Flags = Ratio{Of(0, 1), Of(0, 1)}, []string{FlagMixed}
 		}
 		f.Raw, f.Printed = f.Ratio, f.Percent(places)
-		added = append(added, *f)
+		cs = append(cs, f)
 	}
-	fs = append(fs, added...)
-	slices.SortFunc(fs, func(a, b Figure) int { return a.Key.compare(b.Key) })
-	return fs
+	slices.SortFunc(cs, func(a, b Figure) int { return a.Key.compare(b.Key) })
+	return cs
 }
 
 // Finding is one case under one indicator, with the verdict on it.
@@ -331,14 +377,13 @@ func (r *Results) Open(id string) ([]Finding, error) {
 }
 
 func (s *sheet) open(key Key) []Finding {
-	def, _ := Define(key.Indicator)
-	b := &s.books[def.of]
-	k := slices.Index(b.indicators, key.Indicator)
+	def := s.slots[key.Indicator]
+	b, k := &s.books[def.of], def.at
 	unit, street := s.within(key.Unit, key.AsIs), s.within(key.Street, key.AsIs)
 	var found []Finding
 	take := func(c credit) {
 		if v := b.of(int(c.at))[k]; v != absent && unit(c.unit) && street(c.street) {
-			found = append(found, s.finding(def, c, v))
+			found = append(found, s.finding(def.Definition, c, v))
 		}
 	}
 	if key.Unit == "" { // each case once
@@ -458,35 +503,31 @@ func appendID(b []byte, id stream.ID) []byte {
 // sorted by bytes, so that "LC_ALL=C sort -c" finds it in order. The numerator is 0 or 1, or a fraction such as 3/5 where the scheme counts so; of a
 // case that does not count as one, the denominator follows after "/": "1/2 of 1/2". A case that is left out has "-" and its reason.
 func (r *Results) Cohort(w io.Writer) error {
-	out := bufio.NewWriterSize(w, 1<<16)
-	if err := r.sheet.list(out); err != nil {
-		return err
-	}
-	return out.Flush()
+	return r.sheet.list(w)
 }
 
 // CohortHash returns the SHA-256 of the list of cohorts, in hexadecimal.
 func (r *Results) CohortHash() string {
 	h := sha256.New()
-	out := bufio.NewWriterSize(h, 1<<16)
-	_ = r.sheet.list(out) // a hash takes everything
-	_ = out.Flush()
+	_ = r.sheet.list(h) // a hash takes everything
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-func (s *sheet) list(out *bufio.Writer) error {
-	defs := slices.DeleteFunc(Definitions(), func(d Definition) bool { return d.of >= families })
-	slices.SortFunc(defs, func(a, b Definition) int { return cmp.Compare(a.Indicator+"|", b.Indicator+"|") })
+func (s *sheet) list(out io.Writer) error {
 	var sorted [families][2][]credit
 	ranks := s.ranks()
 	said := make([][]byte, len(s.table)) // of each verdict, what stands behind the case's name
 	for v, o := range s.table {
 		said[v] = o.said(Of(1, 1))
 	}
-	var line, tail []byte
+	defs := Definitions()
+	slices.SortFunc(defs, func(a, b Definition) int { return cmp.Compare(a.Indicator+"|", b.Indicator+"|") }) // as it stands in a line
+	var lines, tail []byte
 	for _, def := range defs {
-		b := &s.books[def.of]
-		k, group := slices.Index(b.indicators, def.Indicator), toHandler
+		if def.of == ofFigures {
+			continue
+		}
+		b, k, group := &s.books[def.of], s.slots[def.Indicator].at, toHandler
 		if def.home {
 			group = toHome
 		}
@@ -501,16 +542,19 @@ func (s *sheet) list(out *bufio.Writer) error {
 			if tail = said[v]; c.weight != 0 {
 				tail = s.table[v].said(s.weights[c.weight])
 			}
-			line = append(append(line[:0], def.Indicator...), '|')
-			line = append(append(line, s.places[c.unit]...), '|')
-			line = s.name(line, def.of, c.at)
-			line = append(line, tail...)
-			if _, err := out.Write(line); err != nil {
-				return err
+			lines = append(append(lines, def.Indicator...), '|')
+			lines = append(append(lines, s.places[c.unit]...), '|')
+			lines = append(append(lines, b.names.of(c.at)...), tail...)
+			if len(lines) > 1<<15 {
+				if _, err := out.Write(lines); err != nil {
+					return err
+				}
+				lines = lines[:0]
 			}
 		}
 	}
-	return nil
+	_, err := out.Write(lines)
+	return err
 }
 
 // said returns what the cohort's line says of an outcome that weighs so much.
@@ -542,57 +586,70 @@ func (s *sheet) ranks() []int32 {
 // sortedCredits returns credits in the order of their lines. Cases are sorted once for their family, then dealt out to their units.
 func (s *sheet) sortedCredits(f family, group int, ranks []int32) []credit {
 	b := &s.books[f]
-	if b.order == nil {
-		b.order = s.byName(f)
+	if b.names.place == nil {
+		s.nameAll(f)
 	}
-	position := make([]int32, b.cases)
-	for p, at := range b.order {
-		position[at] = int32(p)
+	type placed struct {
+		key uint64
+		credit
 	}
-	cs := slices.Clone(b.credits[group])
-	keys := make([]uint64, len(cs))
-	byKey := make([]int32, len(cs))
-	for i, c := range cs {
-		keys[i] = uint64(ranks[c.unit])<<32 | uint64(position[c.at])
-		byKey[i] = int32(i)
+	cs := make([]placed, len(b.credits[group]))
+	for i, c := range b.credits[group] {
+		cs[i] = placed{uint64(ranks[c.unit])<<32 | uint64(b.names.place[c.at]), c}
 	}
-	slices.SortFunc(byKey, func(a, b int32) int { return cmp.Compare(keys[a], keys[b]) })
+	slices.SortFunc(cs, func(a, b placed) int { return cmp.Compare(a.key, b.key) })
 	sorted := make([]credit, len(cs))
-	for i, at := range byKey {
-		sorted[i] = cs[at]
+	for i := range cs {
+		sorted[i] = cs[i].credit
 	}
 	return sorted
 }
 
-// byName returns the cases of a family in the order of their names followed by "|".
-func (s *sheet) byName(f family) []int32 {
+// names are the names of all cases of a book, and their order.
+type names struct {
+	text  []byte
+	ends  []int32 // of the name of each case in the text
+	place []int32 // of each case among them all, by its name followed by "|"
+}
+
+func (n *names) of(at int32) []byte {
+	if at == 0 {
+		return n.text[:n.ends[0]]
+	}
+	return n.text[n.ends[at-1]:n.ends[at]]
+}
+
+// nameAll names the cases of a family and puts them in order.
+func (s *sheet) nameAll(f family) {
 	b := &s.books[f]
-	order := make([]int32, b.cases)
+	n := names{ends: make([]int32, b.cases), place: make([]int32, b.cases)}
+	type headed struct {
+		head uint64 // of the name, behind the word that all share
+		at   int32
+	}
+	order := make([]headed, b.cases)
 	for i := range order {
-		order[i] = int32(i)
-	}
-	id := func(at int32) stream.ID {
-		switch f {
-		case ofLegs:
-			return s.facts.Legs[s.legs[at].leg].Order
-		case ofDemands:
-			return s.facts.Demands[at].ID
+		from := len(n.text)
+		n.text = s.name(n.text, f, int32(i))
+		n.ends[i] = int32(len(n.text))
+		h := headed{at: int32(i)}
+		for _, c := range n.text[min(from+len("whistle-"), len(n.text)):min(from+len("whistle-")+8, len(n.text))] {
+			h.head = h.head<<8 | uint64(c)
 		}
-		return stream.ID{}
+		order[i] = h
 	}
-	// Ids of one length compare as their text does; the first eight bytes nearly always tell.
-	heads := make([]uint64, b.cases)
-	for i := range heads {
-		x := id(int32(i))
-		for _, c := range x[:8] {
-			heads[i] = heads[i]<<8 | uint64(c)
-		}
-	}
-	slices.SortFunc(order, func(x, y int32) int {
-		if c := cmp.Compare(heads[x], heads[y]); c != 0 {
+	slices.SortFunc(order, func(x, y headed) int {
+		if c := cmp.Compare(x.head, y.head); c != 0 && f <= ofDemands {
 			return c
 		}
-		return slices.Compare(append(s.name(nil, f, x), '|'), append(s.name(nil, f, y), '|'))
+		a, b := n.of(x.at), n.of(y.at)
+		if bytes.HasPrefix(a, b) || bytes.HasPrefix(b, a) {
+			a, b = append(slices.Clone(a), '|'), append(slices.Clone(b), '|')
+		}
+		return bytes.Compare(a, b)
 	})
-	return order
+	for p, h := range order {
+		n.place[h.at] = int32(p)
+	}
+	b.names = n
 }

@@ -149,8 +149,8 @@ func (c *computation) served(street, unit orgs.UnitCode) bool {
 
 // tally returns the verdicts counted for a unit and a street, nil if there are none.
 func (s *sheet) tally(i Indicator, unit, street orgs.UnitCode) *tally {
-	def, _ := Define(i)
-	b := &s.books[def.of]
+	in := s.slots[i]
+	b := &s.books[in.of]
 	u, known := s.index[unit]
 	st, too := s.index[street]
 	if !known || !too {
@@ -160,7 +160,7 @@ func (s *sheet) tally(i Indicator, unit, street orgs.UnitCode) *tally {
 	if cl == nil {
 		return nil
 	}
-	return &cl.tallies[slices.Index(b.indicators, i)]
+	return &cl.tallies[in.at]
 }
 
 // ratio returns a rate of one unit and one street.
@@ -384,9 +384,8 @@ func (c *computation) share(sc *Score, a, b Fraction) {
 // told counts the events of a deduction or a bonus: those that speak against the unit, or for it.
 func (c *computation) told(it Item, sc *Score, against bool) Told {
 	r := c.ratio(it.Indicator, sc.Unit, sc.Street)
-	def, _ := Define(it.Indicator)
 	n := r.N
-	if def.Worse != against {
+	if c.slots[it.Indicator].Worse != against {
 		n = r.D.Minus(r.N)
 	}
 	events, _ := n.Floor().whole()
