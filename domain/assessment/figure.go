@@ -624,16 +624,17 @@ func (s *sheet) nameAll(f family) {
 	b := &s.books[f]
 	n := names{ends: make([]int32, b.cases), place: make([]int32, b.cases)}
 	type headed struct {
-		head uint64 // of the name, behind the word that all share
+		head uint64 // the first bytes of the id
 		at   int32
 	}
 	order := make([]headed, b.cases)
+	shared := map[family]int{ofLegs: len("order-"), ofDemands: len("demand-")}[f]
 	for i := range order {
 		from := len(n.text)
 		n.text = s.name(n.text, f, int32(i))
 		n.ends[i] = int32(len(n.text))
 		h := headed{at: int32(i)}
-		for _, c := range n.text[min(from+len("whistle-"), len(n.text)):min(from+len("whistle-")+8, len(n.text))] {
+		for _, c := range n.text[min(from+shared, len(n.text)):min(from+shared+8, len(n.text))] {
 			h.head = h.head<<8 | uint64(c)
 		}
 		order[i] = h

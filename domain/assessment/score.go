@@ -421,8 +421,8 @@ func (c *computation) standings(scores []Score) []Standing {
 	for i := range ss {
 		c.annual(&ss[i])
 	}
-	rank(ss, func(s *Standing) Value { return s.Streets }, func(s *Standing, r int) { s.StreetRank = r }, c)
-	rank(ss, func(s *Standing) Value { return s.Annual }, func(s *Standing, r int) { s.Rank = r }, c)
+	c.rank(ss, func(s *Standing) Value { return s.Streets }, func(s *Standing, r int) { s.StreetRank = r })
+	c.rank(ss, func(s *Standing) Value { return s.Annual }, func(s *Standing, r int) { s.Rank = r })
 	return ss
 }
 
@@ -608,24 +608,31 @@ func (c *computation) year(st *Standing) Value {
 }
 
 // rank numbers the units of each kind from the highest, equal ones alike: 1, 2, 2, 4. What is not known is not ranked.
-func rank(ss []Standing, of func(*Standing) Value, set func(*Standing, int), c *computation) {
-	value := func(s *Standing) Fraction {
-		if c.rules.is(RankOn, "printed") {
-			return of(s).Round(c.places)
-		}
-		return of(s).Fraction
+func (c *computation) rank(ss []Standing, of func(*Standing) Value, set func(*Standing, int)) {
+	type ranked struct {
+		*Standing
+		value Fraction
 	}
+	kinds := map[orgs.Kind][]ranked{}
 	for i := range ss {
-		if !of(&ss[i]).Known || !c.subject(ss[i].Kind) {
+		v := of(&ss[i])
+		if !v.Known || !c.subject(ss[i].Kind) {
 			continue
 		}
-		above := 0
-		for k := range ss {
-			if ss[k].Kind == ss[i].Kind && of(&ss[k]).Known && value(&ss[k]).Compare(value(&ss[i])) > 0 {
-				above++
-			}
+		if c.rules.is(RankOn, "printed") {
+			v.Fraction = v.Round(c.places)
 		}
-		set(&ss[i], above+1)
+		kinds[ss[i].Kind] = append(kinds[ss[i].Kind], ranked{&ss[i], v.Fraction})
+	}
+	for _, rs := range kinds {
+		slices.SortFunc(rs, func(a, b ranked) int { return b.value.Compare(a.value) })
+		place := 1
+		for i, r := range rs {
+			if i > 0 && r.value.Compare(rs[i-1].value) != 0 {
+				place = i + 1
+			}
+			set(r.Standing, place)
+		}
 	}
 }
 
