@@ -63,7 +63,7 @@ type Told struct {
 
 // Part is what something adds to a score. The parts of a score sum to it.
 type Part struct {
-	What   string // an indicator, "form", "ratings", "limits" (the clamp, the rounding of steps), "agencies", "other"
+	What   string // an indicator, "form", "ratings", "no_case" (what stands for the objective part), "limits" (the clamp, the rounding of steps), "agencies", "other"
 	Amount Fraction
 }
 
@@ -178,9 +178,6 @@ func (c *computation) score(st Street, u Rated, e *Evaluation) Score {
 	c.objective(&sc)
 	c.subjective(&sc, e)
 	a, b := c.scheme.Share.Fraction().Over(hundred()), Of(1, 1).Minus(c.scheme.Share.Fraction().Over(hundred()))
-	if sc.Objective.Known && sc.Subjective.Known && a.IsZero() {
-		sc.Items = nil
-	}
 	switch {
 	case slices.Contains(sc.Flags, FlagLeftOut):
 	case !sc.Objective.Known && !sc.Subjective.Known:
@@ -249,7 +246,7 @@ func (c *computation) step(f Fraction) Fraction {
 
 // objective computes the part that comes from the log alone.
 func (c *computation) objective(sc *Score) {
-	few := sc.Sample.Compare(c.rules[MinSample].number.Fraction()) < 0 || sc.Sample.IsZero() && c.rules.is(ObjMode, "rates")
+	few := sc.Sample.Compare(c.rules[MinSample].number.Fraction()) < 0
 	var value Value
 	if c.rules.is(ObjMode, "cards") {
 		value = c.cards(sc)
@@ -352,7 +349,9 @@ func (c *computation) subjective(sc *Score, e *Evaluation) {
 
 // share notes what each line adds to the score.
 func (c *computation) share(sc *Score, a, b Fraction) {
-	if !a.IsZero() {
+	if !a.IsZero() && slices.Contains(sc.Flags, FlagSample) {
+		sc.parts = append(sc.parts, Part{"no_case", a.Times(sc.Objective.Fraction)})
+	} else if !a.IsZero() {
 		of := Of(0, 1)
 		for _, it := range sc.Items {
 			if !it.Dropped {
