@@ -87,12 +87,8 @@ func (s *Server) evaluate(ctx context.Context, in *commandInput[evaluationBody])
 	if err != nil {
 		return nil, err
 	}
-	status := http.StatusOK
-	if receipt.Revision == 0 {
-		status = http.StatusCreated
-	}
 	body, err := renderEvaluation(ctx, s, n, receipt.State, receipt.Revision, receiptOf(receipt))
-	return answered(status, base+"/evaluations/"+n.ID().String(), receipt, body), err
+	return answered(http.StatusCreated, base+"/evaluations/"+n.ID().String(), receipt, body), err
 }
 
 func (s *Server) evaluationRoutes() {

@@ -127,7 +127,10 @@ func renderPeriod(ctx context.Context, s *Server, _ stream.Name, state any, revi
 	a, units := of(ctx).actor, s.Engine.Units()
 	all := s.above(a, st.Jurisdiction)
 	concerns := func(bodies ...orgs.UnitCode) bool {
-		return all || slices.ContainsFunc(bodies, func(u orgs.UnitCode) bool { return units.SameBody(a.Unit, u) })
+		return all || slices.ContainsFunc(bodies, func(code orgs.UnitCode) bool {
+			u, _ := units.Unit(code) // what a street hosts is not the street
+			return a.Unit == code || u.Kind != orgs.Street && units.SameBody(a.Unit, code)
+		})
 	}
 	for _, x := range st.Exclusions {
 		if concerns(append(slices.Clip(x.Bodies), x.By)...) {
