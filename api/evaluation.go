@@ -26,7 +26,7 @@ type EvaluationFile struct {
 	Items    []assessment.Given `json:"items" nullable:"false" doc:"In the order of the scheme's form."`
 	Total    assessment.Decimal `json:"total" doc:"A decimal number as text."`
 	Comment  sealed.Public      `json:"comment,omitempty"`
-	Served   stream.ID          `json:"served,omitzero"`
+	Served   stream.Name        `json:"served,omitempty"`
 	At       time.Time          `json:"at"`
 	Receipt  *Receipt           `json:"receipt,omitempty"`
 }
@@ -44,7 +44,7 @@ type evaluationBody struct {
 	Unit    orgs.UnitCode      `json:"unit" format:"unit"`
 	Items   []assessment.Given `json:"items" maxItems:"50" doc:"Every item of the scheme's form, in half points written as text: \"17.5\"."`
 	Comment sealed.Public      `json:"comment,omitempty" maxLength:"500" doc:"Needed below 60 and above 95 of 100."`
-	Served  stream.ID          `json:"served,omitzero" doc:"An order that the unit handled for the street in the period, if it is neither its district's department nor hosted by it."`
+	Served  stream.Name        `json:"served,omitempty" maxLength:"60" doc:"An order that the unit handled for the street in the period, or a whistle that summoned it, if it is neither its district's department nor hosted by it: gridcase.order-… or gridcase.whistle-…."`
 }
 
 // evaluate hands an evaluation in for the own street. It is sent to the period, with the period's If-Match, and confirmed by
