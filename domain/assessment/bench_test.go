@@ -1,6 +1,7 @@
 package assessment
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -92,6 +93,13 @@ func cityYear() (Period, Facts) {
 func BenchmarkCityYear(b *testing.B) {
 	p, f := cityYear()
 	r := compute(b, Default(), p, f)
+	b.Run("yardstick", func(b *testing.B) { // what the machine has to spare just now: SHA-256 of 100 MB
+		defer spent(b)()
+		data := make([]byte, 100<<20)
+		for b.Loop() {
+			sha256.Sum256(data)
+		}
+	})
 	b.Run("compute", func(b *testing.B) {
 		defer spent(b)()
 		for b.Loop() {
@@ -113,6 +121,14 @@ func BenchmarkCityYear(b *testing.B) {
 		var n counter
 		_ = r.Cohort(&n)
 		b.ReportMetric(float64(n)/1e6, "MB")
+	})
+	b.Run("page-of-all", func(b *testing.B) {
+		defer spent(b)()
+		for b.Loop() {
+			if _, _, err := r.Page("on_time", 1000, 50); err != nil {
+				b.Fatal(err)
+			}
+		}
 	})
 	b.Run("open", func(b *testing.B) {
 		defer spent(b)()

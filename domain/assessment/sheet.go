@@ -51,7 +51,6 @@ type book struct {
 	streets    []int32   // of each case
 	credits    [2][]credit
 	cells      map[cellKey]*cell
-	names      names // made when they are asked for
 }
 
 const (
