@@ -146,18 +146,27 @@ func decide(n stream.Name, s event.State, c Command, at rule.At) ([]event.Body, 
 		}
 		return bodies(admission.Decide(a, c, at))
 	case scheme.Command:
+		if n.Category() != stream.Scheme {
+			return nil, fmt.Errorf("%s is no command for %s", commandName(c), n)
+		}
 		d, begun := s.(scheme.State)
 		if !begun {
 			d.ID = n.ID()
 		}
 		return bodies(scheme.Decide(d, c, at))
 	case period.Command:
+		if n.Category() != stream.Period {
+			return nil, fmt.Errorf("%s is no command for %s", commandName(c), n)
+		}
 		p, begun := s.(period.State)
 		if !begun {
 			p.ID = n.ID()
 		}
 		return bodies(period.Decide(p, c, at))
 	case evaluation.Command:
+		if n.Category() != stream.Evaluation {
+			return nil, fmt.Errorf("%s is no command for %s", commandName(c), n)
+		}
 		v, begun := s.(evaluation.State)
 		if !begun {
 			v.ID = n.ID()
@@ -341,6 +350,15 @@ func (e *Engine) facts(ctx context.Context, refs rule.Refs, fresh bool) (rule.Fa
 		}
 		if o, ok := s.state.(order.State); ok {
 			f.Orders = append(f.Orders, o.Fact())
+		}
+	}
+	for _, id := range refs.Whistles {
+		s, err := get(ctx, stream.Of(stream.Whistle, id))
+		if err != nil {
+			return f, err
+		}
+		if w, ok := s.state.(whistle.State); ok {
+			f.Whistles = append(f.Whistles, w.Fact())
 		}
 	}
 	for _, id := range refs.Periods {
