@@ -38,7 +38,7 @@ var within = map[string][]string{
 	"order":      {"calendar", "orgs", "rule", "sealed", "stream"},
 	"dispute":    {"calendar", "orgs", "rule", "sealed", "stream"},
 	"whistle":    {"calendar", "orgs", "rule", "sealed", "stream"},
-	"evidence":   {"assessment", "calendar", "demand", "dispute", "duty", "event", "order", "orgs", "stream", "topic", "whistle"},
+	"evidence":   {"admission", "assessment", "calendar", "catalogue", "demand", "dispute", "duty", "event", "order", "orgs", "stream", "topic", "whistle"},
 	"event":      {"admission", "calendar", "demand", "dispute", "duty", "order", "orgs", "policy", "rule", "sealed", "stream", "topic", "whistle"},
 	"flow":       {"admission", "calendar", "demand", "dispute", "event", "order", "orgs", "sealed", "stream", "topic", "whistle"},
 	"duty":       {"calendar", "catalogue", "orgs", "rule", "sealed", "stream"},

@@ -84,6 +84,7 @@ type Runner struct {
 	search *Search
 
 	units    atomic.Pointer[orgs.Tree]
+	setting  atomic.Pointer[keptSetting]
 	position atomic.Uint64
 	live     atomic.Bool
 	progress atomic.Uint64 // bits of a float64

@@ -137,7 +137,7 @@ func (s *story) step() {
 		s.add(name, order.Dispatched{Number: s.number(), Demands: s.some(stream.Demand), Patrol: one(s, true, false), Kind: one(s, kinds...), Matter: "010102", Urgency: one(s, "A", "D", ""),
 			Lead: s.unit(), Competent: one(s, "", s.unit()), CoUnits: one(s, nil, []orgs.UnitCode{s.unit(), s.unit()}), By: s.unit(), Place: s.unit(),
 			Grid: one(s, orgs.GridCode(""), "150105003001001"), Sign: s.due(calendar.Sign), Contact: one(s, s.due(calendar.Contact), calendar.Due{}), Handle: s.due(calendar.Handle)})
-	case n < 6 || len(s.of[stream.Topic]) == 0:
+	case n < 6 && len(s.of[stream.Topic]) < 4 || len(s.of[stream.Topic]) == 0:
 		_, name := s.begin(stream.Topic)
 		s.add(name, topic.Proposed{Unit: s.unit()})
 	case n < 7:
