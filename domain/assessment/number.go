@@ -82,10 +82,14 @@ type Fraction struct {
 
 // Of returns n over d, in lowest terms. d is not zero: a rate over nothing is no number, see [Ratio].
 func Of(n, d int64) Fraction {
-	if d == 1 {
-		return Fraction{n: n, d: 1}
+	if d <= 0 || n == math.MinInt64 {
+		return held(big.NewRat(n, d))
 	}
-	return held(big.NewRat(n, d))
+	a, b := max(n, -n), d
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return Fraction{n: n / a, d: d / a}
 }
 
 // held returns r in the form that two equal fractions share.
