@@ -15,9 +15,12 @@ import (
 	"gridcase/domain/admission"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
+	"gridcase/domain/evaluation"
 	"gridcase/domain/event"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
+	"gridcase/domain/period"
+	"gridcase/domain/scheme"
 	"gridcase/domain/topic"
 	"gridcase/domain/whistle"
 )
@@ -75,6 +78,9 @@ func TestEveryWordOfTheDomainIsInTheGlossary(t *testing.T) {
 	states(t, stored, dispute.Machine.Name, dispute.Machine.States)
 	states(t, stored, whistle.Machine.Name, whistle.Machine.States)
 	states(t, stored, admission.Machine.Name, admission.Machine.States)
+	states(t, stored, scheme.Machine.Name, scheme.Machine.States)
+	states(t, stored, period.Machine.Name, period.Machine.States)
+	states(t, stored, evaluation.Machine.Name, evaluation.Machine.States)
 	words := map[string]bool{}
 	for _, g := range glossary(t) {
 		words[g.en] = true

@@ -6,25 +6,30 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 
 	"gridcase/domain/admission"
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
 	"gridcase/domain/duty"
+	"gridcase/domain/evaluation"
 	"gridcase/domain/event"
 	"gridcase/domain/flow"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
+	"gridcase/domain/period"
 	"gridcase/domain/policy"
 	"gridcase/domain/rule"
+	"gridcase/domain/scheme"
 	"gridcase/domain/stream"
 	"gridcase/domain/topic"
 	"gridcase/domain/whistle"
 )
 
 // Command is a command of one of the machines: a demand.Command, topic.Command, order.Command, dispute.Command, whistle.Command,
-// admission.Command, duty.Publish, policy.Command, orgs.UnitCommand or orgs.GridsCommand.
+// admission.Command, duty.Publish, policy.Command, orgs.UnitCommand, orgs.GridsCommand, scheme.Command, period.Command or
+// evaluation.Command.
 type Command any
 
 // commandName is the command's word, as in the path of the API.
@@ -88,6 +93,15 @@ func needs(s event.State, c Command) rule.Refs {
 	case admission.Command:
 		a, _ := s.(admission.State)
 		return admission.Needs(a, c)
+	case scheme.Command:
+		d, _ := s.(scheme.State)
+		return scheme.Needs(d, c)
+	case period.Command:
+		p, _ := s.(period.State)
+		return period.Needs(p, c)
+	case evaluation.Command:
+		v, _ := s.(evaluation.State)
+		return evaluation.Needs(v, c)
 	}
 	return rule.Refs{}
 }
@@ -131,6 +145,33 @@ func decide(n stream.Name, s event.State, c Command, at rule.At) ([]event.Body, 
 			a.ID = n.ID()
 		}
 		return bodies(admission.Decide(a, c, at))
+	case scheme.Command:
+		if n.Category() != stream.Scheme {
+			return nil, fmt.Errorf("%s is no command for %s", commandName(c), n)
+		}
+		d, begun := s.(scheme.State)
+		if !begun {
+			d.ID = n.ID()
+		}
+		return bodies(scheme.Decide(d, c, at))
+	case period.Command:
+		if n.Category() != stream.Period {
+			return nil, fmt.Errorf("%s is no command for %s", commandName(c), n)
+		}
+		p, begun := s.(period.State)
+		if !begun {
+			p.ID = n.ID()
+		}
+		return bodies(period.Decide(p, c, at))
+	case evaluation.Command:
+		if n.Category() != stream.Evaluation {
+			return nil, fmt.Errorf("%s is no command for %s", commandName(c), n)
+		}
+		v, begun := s.(evaluation.State)
+		if !begun {
+			v.ID = n.ID()
+		}
+		return bodies(evaluation.Decide(v, c, at))
 	case duty.Publish:
 		if n != stream.Keyed(stream.Duties, string(c.Unit)) {
 			return nil, fmt.Errorf("the lists of %s are not published on %s", c.Unit, n)
@@ -223,6 +264,12 @@ func standsAt(s event.State, command string) *rule.Refusal {
 		return whistle.Machine.Explain(s.Phase, refuse(string(s.Phase)))
 	case admission.State:
 		return admission.Machine.Explain(s.Phase, refuse(string(s.Phase)))
+	case scheme.State:
+		return scheme.Machine.Explain(s.Phase, refuse(string(s.Phase)))
+	case period.State:
+		return period.Machine.Explain(s.Phase, refuse(string(s.Phase)))
+	case evaluation.State:
+		return evaluation.Machine.Explain(s.Phase, refuse(string(s.Phase)))
 	}
 	return nil
 }
@@ -242,6 +289,10 @@ func holds(s event.State, c Command) bool {
 		return whistle.Machine.Holds(s.Phase, commandName(c))
 	case admission.State:
 		return admission.Machine.Holds(s.Phase, commandName(c))
+	case scheme.State:
+		return scheme.Machine.Holds(s.Phase, commandName(c))
+	case period.State:
+		return period.Machine.Holds(s.Phase, commandName(c))
 	}
 	return false
 }
@@ -253,7 +304,14 @@ func (e *Engine) facts(ctx context.Context, refs rule.Refs, fresh bool) (rule.Fa
 	if fresh {
 		get = e.read
 	}
-	if !refs.LinkedTo.IsZero() {
+	for _, link := range []struct {
+		kind flow.EdgeKind
+		from stream.ID
+		to   *[]stream.ID
+	}{{flow.Governs, refs.LinkedTo, &refs.Demands}, {flow.Settles, refs.Applying, &refs.Periods}} {
+		if link.from.IsZero() {
+			continue
+		}
 		end, err := e.Log.End(ctx)
 		if err != nil {
 			return f, err
@@ -261,11 +319,11 @@ func (e *Engine) facts(ctx context.Context, refs rule.Refs, fresh bool) (rule.Fa
 		if err := e.Settled(ctx, end); err != nil {
 			return f, err
 		}
-		linked, err := e.index.from(ctx, flow.Governs, refs.LinkedTo)
+		linked, err := e.index.from(ctx, link.kind, link.from)
 		if err != nil {
 			return f, err
 		}
-		refs.Demands = append(refs.Demands, linked...)
+		*link.to = append(*link.to, linked...)
 	}
 	for _, id := range refs.Demands {
 		s, err := get(ctx, stream.Of(stream.Demand, id))
@@ -292,6 +350,36 @@ func (e *Engine) facts(ctx context.Context, refs rule.Refs, fresh bool) (rule.Fa
 		}
 		if o, ok := s.state.(order.State); ok {
 			f.Orders = append(f.Orders, o.Fact())
+		}
+	}
+	for _, id := range refs.Periods {
+		s, err := get(ctx, stream.Of(stream.Period, id))
+		if err != nil {
+			return f, err
+		}
+		if p, ok := s.state.(period.State); ok {
+			f.Periods = append(f.Periods, p.Fact())
+			if !slices.Contains(refs.Schemes, p.Scheme) {
+				refs.Schemes = append(refs.Schemes, p.Scheme)
+			}
+		}
+	}
+	for _, id := range refs.Schemes {
+		s, err := get(ctx, stream.Of(stream.Scheme, id))
+		if err != nil {
+			return f, err
+		}
+		if c, ok := s.state.(scheme.State); ok {
+			f.Schemes = append(f.Schemes, c.Fact())
+		}
+	}
+	for _, n := range refs.Existing {
+		s, err := get(ctx, n)
+		if err != nil {
+			return f, err
+		}
+		if s.revision >= 0 {
+			f.Existing = append(f.Existing, n)
 		}
 	}
 	return f, nil

@@ -70,9 +70,13 @@ func due() calendar.Due {
 		OriginalDue: at.Add(time.Hour), Policy: "deadline", PolicyVersion: 1, Calendar: "cn-2026#1", Skipped: []calendar.Date{calendar.DateOf(at)}}
 }
 
-// The bytes that Encode writes take the fast path, for every type: else the path is of no use.
+// The bytes that Encode writes take the fast path, for every type: else the path is of no use. A scheme's choices are a map,
+// which the general decoder reads: a scheme is written a few times a year.
 func TestWhatWasWrittenIsReadTheFastWay(t *testing.T) {
 	for typ := range Types() {
+		if typ == "scheme-drafted/1" || typ == "scheme-amended/1" {
+			continue
+		}
 		b, _ := Example(typ)
 		data, err := Encode(b)
 		if err != nil {

@@ -14,14 +14,18 @@ import (
 	"time"
 
 	"gridcase/domain/admission"
+	"gridcase/domain/assessment"
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
 	"gridcase/domain/duty"
+	"gridcase/domain/evaluation"
 	"gridcase/domain/event"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
+	"gridcase/domain/period"
 	"gridcase/domain/rule"
+	"gridcase/domain/scheme"
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
 	"gridcase/domain/topic"
@@ -232,6 +236,14 @@ var (
 		reflect.TypeFor[duty.Unlisted]():      duty.BlockUnlisted,
 		reflect.TypeFor[duty.NegativeGrant](): duty.GrantAssists,
 		reflect.TypeFor[calendar.Amount]():    calendar.Amount{N: 3, Kind: calendar.WorkingDays},
+		reflect.TypeFor[assessment.Cycle]():   assessment.Monthly,
+		reflect.TypeFor[assessment.Decimal](): assessment.Decimal(25000),
+		reflect.TypeFor[assessment.Shape]():   assessment.Banded,
+		reflect.TypeFor[assessment.Step]():    assessment.Prorated,
+		reflect.TypeFor[assessment.Reason]():  assessment.ForceMajeure,
+		reflect.TypeFor[assessment.Name]():    assessment.Aggregate,
+		reflect.TypeFor[assessment.Verdict](): assessment.LeftOut,
+		reflect.TypeFor[period.Cause]():       period.Correction,
 	}
 )
 
@@ -253,6 +265,12 @@ func fill(v reflect.Value) {
 		for i := range 2 {
 			fill(v.Index(i))
 		}
+	case reflect.Map: // of texts by text
+		v.Set(reflect.MakeMap(v.Type()))
+		k, e := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+		fill(k)
+		fill(e)
+		v.SetMapIndex(k, e)
 	case reflect.String:
 		v.SetString("word")
 	case reflect.Bool:
@@ -292,6 +310,8 @@ func walk(ms []member, t reflect.Type, path, part string) []member {
 		return walk(ms, t.Elem(), path, part)
 	case t.Kind() == reflect.Slice:
 		return walk(ms, t.Elem(), path+"[]", part)
+	case t.Kind() == reflect.Map:
+		return walk(walk(ms, t.Key(), path+"{}", part), t.Elem(), path+"[]", part)
 	}
 	return append(ms, member{path, part, t})
 }
@@ -325,6 +345,11 @@ func filled(v reflect.Value, path string, seen map[string]bool) {
 		for i := range v.Len() {
 			filled(v.Index(i), path+"[]", seen)
 		}
+	case !leaf && v.Kind() == reflect.Map:
+		for _, k := range v.MapKeys() {
+			filled(k, path+"{}", seen)
+			filled(v.MapIndex(k), path+"[]", seen)
+		}
 	case !v.IsZero():
 		seen[path] = true
 	}
@@ -356,6 +381,9 @@ func TestEveryEventBelongsToOneMachine(t *testing.T) {
 	claims(dispute.Machine, claim)
 	claims(whistle.Machine, claim)
 	claims(admission.Machine, claim)
+	claims(scheme.Machine, claim)
+	claims(period.Machine, claim)
+	claims(evaluation.Machine, claim)
 	decided := 0
 	for typ := range event.Types() {
 		name, version, _ := strings.Cut(typ, "/")
@@ -472,6 +500,7 @@ var plain = reasons(map[string][]string{
 		"verification-failed/1.method", "verification-passed/1.method", "verification-passed/1.outcome",
 	},
 	"a word that the program itself writes": {
+		"period-clock-expired/1.id", "period-warning-raised/1.id", "period-sealed/1.program", "revision-sealed/1.program", "figures-recorded/1.figures[].n", "figures-recorded/1.figures[].d", "figures-recorded/1.figures[].was.n", "figures-recorded/1.figures[].was.d", "figures-recorded/1.figures[].name", "figures-recorded/1.figures[].printed", "figures-recorded/1.figures[].was.printed",
 		"deadline-recomputed/1.replaces", "demand-answered-on-the-spot/1.waiver", "demand-answered/1.from.type",
 		"demand-progress-noted/1.from.type", "demand-progress-noted/1.state", "demand-returned-to-pool/1.cause",
 		"log-opened/1.origin", "log-opened/1.prefix", "log-opened/1.service_vkey", "node-checked-in/1.program", "numbers-reserved/1.day",
@@ -492,15 +521,21 @@ var plain = reasons(map[string][]string{
 		"escalation-policy-published/1.policy.districts[].levels[].zh", "escalation-policy-published/1.policy.levels[].en",
 		"escalation-policy-published/1.policy.levels[].zh", "escalation-policy-published/1.policy.steps[].urgency",
 	},
+	"a word of a scheme, which is public: checked by the rules, and no number of a person": {
+		"scheme-drafted/1.scheme.name", "scheme-drafted/1.scheme.basis", "scheme-drafted/1.scheme.form[].code", "scheme-drafted/1.scheme.form[].name", "scheme-drafted/1.scheme.choices[]", "scheme-amended/1.scheme.name", "scheme-amended/1.scheme.basis", "scheme-amended/1.scheme.form[].code", "scheme-amended/1.scheme.form[].name", "scheme-amended/1.scheme.choices[]",
+		"evaluation-submitted/1.items[].code",
+	},
 	"the address of a public notice: no space, and no number of a person, checked by the rules": {
 		"calendar-published/1.source",
 	},
 	"a number or code that the program gives out": {
+		"period-opened/1.policy", "period-sealed/1.policy", "period-sealed/1.calendar",
 		"calendar-published/1.version", "deadline-policy-published/1.policy.name", "escalation-policy-published/1.policy.name",
 		"demand-raised/1.number", "order-dispatched/1.number", "personal-data-read/1.request",
 		"topic-proposed/1.number",
 	},
 	"a hash, or random bytes": {
+		"scheme-published/1.hash", "period-opened/1.hash", "period-sealed/1.hash", "period-sealed/1.root", "period-sealed/1.results", "period-sealed/1.cohort", "revision-sealed/1.root", "revision-sealed/1.results", "revision-sealed/1.cohort", "provisional-published/1.results", "provisional-published/1.cohort", "figures-recorded/1.results", "other-score-imported/1.document",
 		"deliberation-held/1.minutes", "demand-answered-on-the-spot/1.agreement",
 		"demand-raised/1.attachments[].hash", "demand-raised/1.tracking",
 		"demand-supplemented/1.attachments[].hash", "handling-reported/1.evidence[]",

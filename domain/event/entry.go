@@ -84,7 +84,7 @@ func (f *Folder) Next(s Stored) (Entry, error) {
 func (f *Folder) Fold(e Entry) (Entry, error) {
 	switch e.Stream.Category() {
 	case stream.Demand, stream.Topic, stream.Order, stream.Dispute, stream.Whistle, stream.Admission, stream.Duties, stream.Unit,
-		stream.Grids, stream.Calendar, stream.Policy:
+		stream.Grids, stream.Calendar, stream.Policy, stream.Scheme, stream.Period, stream.Evaluation:
 	default:
 		return e, nil // streams without a state have no transition to show
 	}

@@ -19,9 +19,12 @@ import (
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
 	"gridcase/domain/duty"
+	"gridcase/domain/evaluation"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
+	"gridcase/domain/period"
 	"gridcase/domain/policy"
+	"gridcase/domain/scheme"
 	"gridcase/domain/topic"
 	"gridcase/domain/whistle"
 )
@@ -185,6 +188,7 @@ var catalogue = func() map[string]func([]byte) (Body, error) {
 	entry[order.SupervisionAnswered](m)
 	entry[order.DeadlineRecomputed](m)
 	entry[order.ProblemFlagged](m)
+	entry[order.Rated](m)
 	entry[order.WarningRaised](m)
 	entry[order.ClockExpired](m)
 	entry[order.Escalated](m)
@@ -250,6 +254,31 @@ var catalogue = func() map[string]func([]byte) (Body, error) {
 	entry[policy.CalendarPublished](m)
 	entry[policy.DeadlinesPublished](m)
 	entry[policy.EscalationPublished](m)
+
+	entry[scheme.Drafted](m)
+	entry[scheme.Amended](m)
+	entry[scheme.Published](m)
+	entry[scheme.Discarded](m)
+	entry[scheme.Retired](m)
+
+	entry[period.Opened](m)
+	entry[period.Ended](m)
+	entry[period.ProvisionalPublished](m)
+	entry[period.FiguresRecorded](m)
+	entry[period.Sealed](m)
+	entry[period.RevisionSealed](m)
+	entry[period.Voided](m)
+	entry[period.ExclusionRequested](m)
+	entry[period.ExclusionApproved](m)
+	entry[period.ExclusionRefused](m)
+	entry[period.ObjectionFiled](m)
+	entry[period.ObjectionUpheld](m)
+	entry[period.ObjectionRejected](m)
+	entry[period.OtherScoreImported](m)
+	entry[period.WarningRaised](m)
+	entry[period.ClockExpired](m)
+
+	entry[evaluation.Submitted](m)
 
 	entry[LogOpened](m)
 	entry[RoleGranted](m)

@@ -23,9 +23,12 @@ import (
 	"gridcase/domain/admission"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
+	"gridcase/domain/evaluation"
 	"gridcase/domain/event"
 	"gridcase/domain/order"
+	"gridcase/domain/period"
 	"gridcase/domain/rule"
+	"gridcase/domain/scheme"
 	"gridcase/domain/sealed"
 	"gridcase/domain/topic"
 	"gridcase/domain/whistle"
@@ -193,6 +196,9 @@ func newReferenceWriter(t *testing.T) *referenceWriter {
 	decidedBy(w, &dispute.Machine)
 	decidedBy(w, &whistle.Machine)
 	decidedBy(w, &admission.Machine)
+	decidedBy(w, &scheme.Machine)
+	decidedBy(w, &period.Machine)
+	decidedBy(w, &evaluation.Machine)
 	return w
 }
 
@@ -265,7 +271,7 @@ func (w *referenceWriter) document() []byte {
 
 // inOrder returns the packages as a case meets them, and the house last.
 func inOrder(m map[string][]string) []string {
-	story := []string{"demand", "topic", "order", "dispute", "whistle", "admission", "duty", "orgs", "policy"}
+	story := []string{"demand", "topic", "order", "dispute", "whistle", "admission", "duty", "scheme", "period", "evaluation", "orgs", "policy"}
 	place := func(p string) int {
 		if i := slices.Index(story, path.Base(p)); i >= 0 {
 			return i
@@ -337,6 +343,8 @@ func (w *referenceWriter) typeOf(t reflect.Type) string {
 		return w.typeOf(t.Elem())
 	case reflect.Slice:
 		return "list of " + w.typeOf(t.Elem())
+	case reflect.Map:
+		return w.typeOf(t.Elem()) + " by " + w.typeOf(t.Key())
 	}
 	if t.PkgPath() == "" {
 		switch t.Kind() {

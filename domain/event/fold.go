@@ -9,18 +9,21 @@ import (
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
 	"gridcase/domain/duty"
+	"gridcase/domain/evaluation"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
+	"gridcase/domain/period"
 	"gridcase/domain/policy"
 	"gridcase/domain/rule"
+	"gridcase/domain/scheme"
 	"gridcase/domain/stream"
 	"gridcase/domain/topic"
 	"gridcase/domain/whistle"
 )
 
 // State is what the events of one stream add up to: a [demand.State], [topic.State], [order.State],
-// [dispute.State], [whistle.State], [admission.State], [duty.State], [orgs.UnitState], [orgs.GridsState] or
-// [policy.Published]; nil for streams that are not folded, and before the first event.
+// [dispute.State], [whistle.State], [admission.State], [duty.State], [orgs.UnitState], [orgs.GridsState],
+// [policy.Published], [scheme.State], [period.State] or [evaluation.State]; nil for streams that are not folded, and before the first event.
 type State any
 
 // Alarms lists what the clock does next on a stream in this state, nothing for states without clocks.
@@ -111,6 +114,24 @@ func Fold(n stream.Name, s State, b Body, st rule.Stamp) State {
 			a.ID = n.ID()
 		}
 		return admission.Evolve(a, b, st)
+	case stream.Scheme:
+		c, begun := s.(scheme.State)
+		if !begun {
+			c.ID = n.ID()
+		}
+		return scheme.Evolve(c, b, st)
+	case stream.Period:
+		p, begun := s.(period.State)
+		if !begun {
+			p.ID = n.ID()
+		}
+		return period.Evolve(p, b, st)
+	case stream.Evaluation:
+		v, begun := s.(evaluation.State)
+		if !begun {
+			v.ID = n.ID()
+		}
+		return evaluation.Evolve(v, b, st)
 	case stream.Duties:
 		d, _ := s.(duty.State)
 		return duty.Fold(d, b, st)

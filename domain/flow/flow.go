@@ -16,6 +16,7 @@ import (
 	"gridcase/domain/event"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
+	"gridcase/domain/period"
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
 	"gridcase/domain/topic"
@@ -79,6 +80,7 @@ const (
 	Works   EdgeKind = "works"   // order → topic, in its running cycle
 	Awaits  EdgeKind = "awaits"  // demand → order
 	Holds   EdgeKind = "holds"   // unit → order that it leads and still owes work on
+	Settles EdgeKind = "settles" // scheme → period
 )
 
 // UnitID is the id that stands for a unit in a link: the streams of units are named by code and have none.
@@ -113,6 +115,10 @@ func Edges(e event.Entry) []Edge {
 			if holds != "" {
 				edges = append(edges, Edge{Holds, UnitID(holds), id, false})
 			}
+		}
+	case period.State:
+		if o, opened := e.Body.(period.Opened); opened {
+			edges = append(edges, Edge{Settles, o.Scheme, id, false})
 		}
 	case topic.State:
 		before, _ := e.Before.(topic.State)
@@ -514,7 +520,7 @@ func (r *reaction) order() {
 	case order.DemandAttached:
 		r.noteAll([]stream.ID{b.Demand}, string(o.Phase), o.Lead, "", stream.ID{})
 	case order.DemandDetached, order.CoUnitReported, order.CoUnitReleased, order.ExtensionRequested, order.ExtensionRefused,
-		order.Reassigned, order.SupervisionIssued, order.SupervisionAnswered, order.DeadlineRecomputed,
+		order.Reassigned, order.SupervisionIssued, order.SupervisionAnswered, order.DeadlineRecomputed, order.Rated,
 		order.WarningRaised, order.ClockExpired: // what a unit owes is between it and its superiors, until it rises
 	case order.Reported:
 		r.noteAll(o.Demands, string(o.Phase), o.Lead, b.Summary, stream.ID{})

@@ -390,7 +390,7 @@ func TestProgressIsToldToTheDemandsItConcerns(t *testing.T) {
 		{served, o1, order.Reported{}, both[:1]}, {served, o1, order.ExtensionGranted{}, both[:1]}, {served, o1, order.DemandAttached{Demand: d1}, both[:1]},
 		{served, o1, order.Escalated{From: 3, To: 4, Rule: "E2"}, both[:1]}, {served, o1, order.ProblemFlagged{Cause: "rework"}, both[:1]},
 		{served, o1, order.WarningRaised{}, nil}, {served, o1, order.ClockExpired{}, nil},
-		{served, o1, order.ExtensionRequested{}, nil}, {served, o1, order.ExtensionRefused{}, nil}, {served, o1, order.DeadlineRecomputed{}, nil},
+		{served, o1, order.ExtensionRequested{}, nil}, {served, o1, order.ExtensionRefused{}, nil}, {served, o1, order.DeadlineRecomputed{}, nil}, {served, o1, order.Rated{Leg: 1, Score: 80}, nil},
 		{served, o1, order.CoUnitReported{}, nil}, {served, o1, order.SupervisionIssued{}, nil}, {served, o1, order.DemandDetached{Demand: d1}, nil},
 	} {
 		var got []string

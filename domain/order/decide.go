@@ -139,6 +139,11 @@ type (
 		ID     string // of the due instant
 		Reason sealed.Public
 	}
+	Rate struct {
+		Leg     int
+		Score   int
+		Comment sealed.Public
+	}
 )
 
 // The names of the commands.
@@ -170,6 +175,7 @@ func (Reassign) Name() string          { return "reassign" }
 func (IssueSupervision) Name() string  { return "issue-supervision" }
 func (AnswerSupervision) Name() string { return "answer-supervision" }
 func (RecomputeDeadline) Name() string { return "recompute-deadline" }
+func (Rate) Name() string              { return "rate" }
 
 // The clock's own commands. Each decides nothing when its time has passed over: the step was taken, or it fired before.
 type (
@@ -998,4 +1004,30 @@ func (c RecomputeDeadline) decide(s State, at rule.At) (Event, error) {
 		due.Due, due.Skipped = old.Due, old.Skipped
 	}
 	return DeadlineRecomputed{Replaces: old.ID, Clock: s.moved(old, due), Reason: c.Reason}, nil
+}
+
+// Rate lets the street that a leg was dispatched by say what it thinks of it (§7.3), once the order is closed; before, nobody
+// knows how it ends. The last word counts. As on the form of a period, a comment is needed below 60 and above 95.
+func (c Rate) decide(s State, at rule.At) (Event, error) {
+	if c.Leg < 1 || c.Leg > len(s.Legs) {
+		return nil, needs("O15", fmt.Sprintf("没有第 %d 段承办", c.Leg), fmt.Sprintf("there is no leg %d", c.Leg))
+	}
+	l := s.Legs[c.Leg-1]
+	street, _ := at.Units.Ancestor(l.By, orgs.Street)
+	switch {
+	case street == "" || at.Actor.Unit != street:
+		return nil, rule.Refuse(rule.OutsideJuris, "O15", "只有派单的街道可以评分", "only the street that dispatched the leg rates it")
+	case l.Returned:
+		return nil, needs("O15", "该段已退单，不计入该单位", "the leg was sent back: it is not in the unit's account")
+	case c.Score < 0 || c.Score > 100:
+		return nil, needs("O15", "评分为 0 至 100", "a rating is 0 to 100")
+	case c.Score < 60 || c.Score > 95:
+		if r := said(c.Comment, "O15", "评语（低于 60 或高于 95 分时）", "comment, needed below 60 and above 95"); r != nil {
+			return nil, r
+		}
+	}
+	if l.Rated && l.Rating == c.Score && l.Remark == c.Comment {
+		return nil, nil
+	}
+	return Rated(c), nil
 }

@@ -90,6 +90,9 @@ func TestEveryRowLeadsWhereTheTableSays(t *testing.T) {
 		{"O16: a callback sends it back to work", verified, by(system, rework()), order.ReworkOrdered{}, order.PhaseHandling},
 		{"O16: the dispatching unit's leader sends it back to work", verified,
 			by(streetLeader, order.OrderRework{Cause: "supervision", Reason: "half done"}), order.ReworkOrdered{}, order.PhaseHandling},
+		{"the street rates what it dispatched", closed, by(streetLeader, order.Rate{Leg: 1, Score: 60}), order.Rated{Leg: 1, Score: 60}, order.PhaseClosed},
+		{"a later rating replaces it", join(closed, by(streetLeader, order.Rate{Leg: 1, Score: 60})), by(streetLeader, order.Rate{Leg: 1, Score: 96, Comment: "及时周到"}),
+			order.Rated{Leg: 1, Score: 96, Comment: "及时周到"}, order.PhaseClosed},
 		{"O17: a closed order is reopened", closed, by(streetLeader, reopen()), order.Reopened{}, order.PhaseHandling},
 		{"O18: before it is signed a dispatcher cancels alone", dispatched, by(dispatcher, order.Cancel{Cause: "error", Reason: "typo"}), order.Cancelled{}, order.PhaseCancelled},
 		{"O18: once signed two must agree", signed, by(dispatcher, order.Cancel{Cause: "error", Reason: "typo"}).confirmedBy(streetLeader), order.Cancelled{}, order.PhaseCancelled},
@@ -236,6 +239,15 @@ func TestRefusals(t *testing.T) {
 		{"a callback's rework names the demand", verified, by(system, order.OrderRework{Cause: "callback"}), rule.GuardFailed, "O16"},
 		{"a supervision's rework has a reason", verified, by(streetLeader, order.OrderRework{Cause: "supervision"}), rule.GuardFailed, "O16"},
 		{"the lead's own head orders no rework", verified, by(unitHead, rework()), rule.OutsideJuris, "O16"},
+		{"what is not closed is not rated", verified, by(streetLeader, order.Rate{Leg: 1, Score: 80}), rule.WrongState, "M1"},
+		{"the unit does not rate itself", closed, by(unitHead, order.Rate{Leg: 1, Score: 80}), rule.RoleMissing, "M1"},
+		{"another street does not rate it", closed, by(person(orgs.StreetLeader, elsewhere), order.Rate{Leg: 1, Score: 80}), rule.OutsideJuris, "O15"},
+		{"there is no leg 0", closed, by(streetLeader, order.Rate{Score: 80}), rule.GuardFailed, "O15"},
+		{"nor one after the last", closed, by(streetLeader, order.Rate{Leg: 2, Score: 80}), rule.GuardFailed, "O15"},
+		{"a rating is 100 at most", closed, by(streetLeader, order.Rate{Leg: 1, Score: 101, Comment: "x"}), rule.GuardFailed, "O15"},
+		{"and 0 at least", closed, by(streetLeader, order.Rate{Leg: 1, Score: -1, Comment: "x"}), rule.GuardFailed, "O15"},
+		{"below 60 it has a comment", closed, by(streetLeader, order.Rate{Leg: 1, Score: 59}), rule.GuardFailed, "O15"},
+		{"and above 95", closed, by(streetLeader, order.Rate{Leg: 1, Score: 96}), rule.GuardFailed, "O15"},
 		{"the lead's own head reopens nothing", closed, by(unitHead, reopen()), rule.OutsideJuris, "O17"},
 		{"a supervision's reopening has a reason", closed, by(streetLeader, order.Reopen{Cause: "supervision"}), rule.GuardFailed, "O17"},
 
@@ -647,6 +659,10 @@ func TestReassigning(t *testing.T) {
 }
 
 func TestWhatIsSoAlreadyDecidesNothing(t *testing.T) {
+	rated := given(t, join(closed, by(streetLeader, order.Rate{Leg: 1, Score: 80}))...)
+	if es, err := rated.attempt(by(streetLeader, order.Rate{Leg: 1, Score: 80})); es != nil || err != nil {
+		t.Errorf("the same rating: got %v, %v; want nothing", types(es), err)
+	}
 	d := given(t, dispatched...)
 	for _, c := range []order.Command{order.AttachDemand{Demand: d1}, order.DetachDemand{Demand: d3}} {
 		if es, err := d.attempt(by(system, c)); es != nil || err != nil {
@@ -679,7 +695,7 @@ func TestAskedTwiceDecidesNothing(t *testing.T) {
 			}
 			at.Recorded = here.now.Add(time.Hour)
 			at.Actor.ID = "somebody else"
-			if es, err := order.Decide(here.state, s.what, at); err == nil && len(es) == 0 && s.what.Name() != "attach-demand" && s.what.Name() != "detach-demand" {
+			if es, err := order.Decide(here.state, s.what, at); err == nil && len(es) == 0 && !slices.Contains([]string{"attach-demand", "detach-demand", "rate"}, s.what.Name()) { // these say what is so
 				t.Errorf("%s: %s by somebody else: got silence, want an answer", name, s.what.Name())
 			}
 			asked++

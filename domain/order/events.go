@@ -247,6 +247,13 @@ type ProblemFlagged struct {
 	Cause string `json:"cause"` // rework, returns
 }
 
+// Rated records what the street that dispatched a leg says of it (一件一考核的街道评分). A later one replaces it.
+type Rated struct {
+	Leg     int           `json:"leg"`   // from 1
+	Score   int           `json:"score"` // 0 to 100
+	Comment sealed.Public `json:"comment,omitempty"`
+}
+
 // WarningRaised records that a due instant of the order comes near.
 type WarningRaised rule.Warning
 
@@ -286,6 +293,7 @@ func (SupervisionIssued) EventType() string   { return "supervision-issued/1" }
 func (SupervisionAnswered) EventType() string { return "supervision-answered/1" }
 func (DeadlineRecomputed) EventType() string  { return "deadline-recomputed/1" }
 func (ProblemFlagged) EventType() string      { return "problem-order-flagged/1" }
+func (Rated) EventType() string               { return "order-rated/1" }
 func (WarningRaised) EventType() string       { return "order-warning-raised/1" }
 func (ClockExpired) EventType() string        { return "order-clock-expired/1" }
 func (Escalated) EventType() string           { return "order-escalated/1" }

@@ -230,7 +230,7 @@ func anyCommand(t *rapid.T, d *desk) order.Command {
 		return ""
 	}
 	cause := word("cause", "callback", "supervision")
-	switch rapid.IntRange(0, 27).Draw(t, "command") {
+	switch rapid.IntRange(0, 28).Draw(t, "command") {
 	case 0:
 		lead := unit()
 		return order.Dispatch{Demands: []stream.ID{demand()}, Kind: word("kind", order.Kinds()...), Matter: "020101", Urgency: word("urgency", order.Urgencies()...),
@@ -288,6 +288,9 @@ func anyCommand(t *rapid.T, d *desk) order.Command {
 		return order.IssueSupervision{Reason: "slow"}
 	case 26:
 		return order.AnswerSupervision{Number: rapid.IntRange(1, 3).Draw(t, "number"), Answer: "because"}
+	}
+	if rapid.IntRange(0, 1).Draw(t, "rate") == 0 {
+		return order.Rate{Leg: rapid.IntRange(0, 3).Draw(t, "leg"), Score: rapid.IntRange(-1, 101).Draw(t, "score"), Comment: sealed.Public(word("comment", "", "好"))}
 	}
 	id := "none"
 	if n := len(d.state.Running); n > 0 {
@@ -500,7 +503,7 @@ func TestEvolveAcceptsAnything(t *testing.T) {
 	all = append(all, d.history...)
 	for _, e := range []order.Event{order.ContactNotRequired{}, order.Suspended{}, order.Resumed{}, order.ReworkOrdered{Round: 2}, order.Reopened{Round: 3}, order.Cancelled{},
 		order.CoUnitReported{}, order.CoUnitReleased{}, order.ExtensionRequested{}, order.ExtensionGranted{}, order.ExtensionRefused{}, order.DemandAttached{}, order.DemandDetached{},
-		order.Reassigned{}, order.SupervisionAnswered{Number: 1}, order.DeadlineRecomputed{}, order.ProblemFlagged{},
+		order.Reassigned{}, order.SupervisionAnswered{Number: 1}, order.Rated{Leg: 1, Score: 7}, order.Rated{Leg: 9}, order.DeadlineRecomputed{}, order.ProblemFlagged{},
 		order.WarningRaised{ID: "handle/1/1/3", Number: 1}, order.ClockExpired{ID: "handle/1/1/3", Next: d.now}, order.Escalated{From: 3, To: 4, Rule: "E3"},
 		order.Escalated{From: 4, To: 5, Rule: "E2", ID: "handle/1/1/3", Step: 1}, stranger{}} {
 		all = append(all, recorded{e, d.at(system).Stamp})

@@ -106,6 +106,7 @@ var Machine = rule.Machine[Phase]{
 		{Command: "raise-warning", Event: "order-warning-raised", In: supervised, Actors: []orgs.Role{orgs.System}},
 		{Command: "expire-clock", Event: "order-clock-expired", In: supervised, Actors: []orgs.Role{orgs.System}},
 		{Command: "escalate", Event: "order-escalated", In: working, Actors: []orgs.Role{orgs.System}},
+		{Command: "rate", Event: "order-rated", In: []Phase{PhaseClosed}, Actors: []orgs.Role{orgs.StreetLeader}},
 		{Command: "recompute-deadline", Event: "deadline-recomputed", In: live, Actors: []orgs.Role{orgs.Arbiter}},
 	},
 }

@@ -93,6 +93,7 @@ func tries(d *desk) []step {
 		by(person(orgs.UnitHead, s.Lead), order.Reassign{Worker: "w7"}),
 		by(supervisor, order.IssueSupervision{Reason: "slow"}),
 		by(lead, order.AnswerSupervision{Number: supervision, Answer: "because"}),
+		by(streetLeader, order.Rate{Leg: 1, Score: 80}),
 		by(arbiter, order.RecomputeDeadline{ID: due, Reason: "the notice has come"}),
 		by(clock, order.RaiseWarning{ID: struck(s, func(c calendar.Clock) bool { return c == calendar.Supervision })}).later(month),
 		by(clock, order.ExpireClock{ID: struck(s, func(c calendar.Clock) bool { return c == calendar.Supervision })}).later(month),

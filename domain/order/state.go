@@ -82,6 +82,9 @@ type Leg struct {
 	SignedAt     time.Time // zero: not signed
 	ContactedAt  time.Time // zero: not contacted
 	NoContact    bool      // there was nobody to contact
+	Rated        bool      // by the street that dispatched it
+	Rating       int       // the last, 0 to 100
+	Remark       sealed.Public
 }
 
 // contacted reports whether the step of first contact is behind the leg.
@@ -114,7 +117,7 @@ type Supervision struct {
 // Fact is what other machines may know of the order.
 func (s State) Fact() rule.OrderFact {
 	return rule.OrderFact{ID: s.ID, Phase: string(s.Phase), Kind: s.Kind, Lead: s.Lead, Place: s.Place, Bodies: s.Bodies(), Live: s.Phase.Live(),
-		Verified: s.Verified, Closed: s.Phase == PhaseClosed, Cancelled: s.Phase == PhaseCancelled}
+		Verified: s.Verified, Closed: s.Phase == PhaseClosed, Cancelled: s.Phase == PhaseCancelled, Dispatched: s.DispatchedAt}
 }
 
 // Bodies lists every unit that has handled the order, each once: leads, competent members and co-units of
@@ -277,6 +280,12 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 		s.recomputed(e, st)
 	case ProblemFlagged:
 		s.Problem = true
+	case Rated:
+		if e.Leg >= 1 && e.Leg <= len(s.Legs) {
+			s.Legs = slices.Clone(s.Legs)
+			l := &s.Legs[e.Leg-1]
+			l.Rated, l.Rating, l.Remark = true, e.Score, e.Comment
+		}
 	case WarningRaised:
 		s.Fired = s.Fired.Warned(rule.Warning(e))
 	case ClockExpired:

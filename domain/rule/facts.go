@@ -3,7 +3,10 @@ package rule
 import (
 	"fmt"
 	"slices"
+	"time"
 
+	"gridcase/domain/assessment"
+	"gridcase/domain/calendar"
 	"gridcase/domain/orgs"
 	"gridcase/domain/stream"
 )
@@ -14,6 +17,10 @@ type Refs struct {
 	Topics   []stream.ID
 	Orders   []stream.ID
 	LinkedTo stream.ID // all demands that a topic governs
+	Schemes  []stream.ID
+	Periods  []stream.ID // each with the scheme that it is settled by
+	Applying stream.ID   // all periods that are settled by a scheme
+	Existing []stream.Name
 }
 
 // Facts are those streams as they stand when the decision is made, handed in by the engine.
@@ -22,6 +29,10 @@ type Facts struct {
 	Demands []DemandFact
 	Topics  []TopicFact
 	Orders  []OrderFact
+	Schemes []SchemeFact
+	Periods []PeriodFact
+
+	Existing []stream.Name // those asked for that have events
 }
 
 // DemandFact is what other machines may know of a demand.
@@ -56,6 +67,31 @@ type OrderFact struct {
 	Verified  bool            // verified at least once
 	Closed    bool
 	Cancelled bool
+
+	Dispatched time.Time // recorded
+}
+
+// SchemeFact is what other machines may know of a scheme.
+type SchemeFact struct {
+	ID        stream.ID
+	Phase     string
+	Unit      orgs.UnitCode // whose scheme it is: it may be applied there and below
+	Version   int           // 0 before it was published
+	Hash      string        // SHA-256 of its canonical bytes; "" before it was published
+	Published time.Time     // recorded; zero before
+	Scheme    assessment.Scheme
+}
+
+// PeriodFact is what other machines may know of a period.
+type PeriodFact struct {
+	ID           stream.ID
+	Phase        string
+	Jurisdiction orgs.UnitCode
+	Scheme       stream.ID
+	First, Last  calendar.Date
+	EvaluateBy   time.Time // until then streets may hand in evaluations; zero while they may not
+	Shown        bool      // provisional figures were published
+	Ended        bool      // sealed or voided
 }
 
 // Demand returns the fact about a demand.
@@ -74,6 +110,24 @@ func (f Facts) Topic(id stream.ID) (TopicFact, bool) {
 		return TopicFact{}, false
 	}
 	return f.Topics[i], true
+}
+
+// Scheme returns the fact about a scheme.
+func (f Facts) Scheme(id stream.ID) (SchemeFact, bool) {
+	i := slices.IndexFunc(f.Schemes, func(s SchemeFact) bool { return s.ID == id })
+	if i < 0 {
+		return SchemeFact{}, false
+	}
+	return f.Schemes[i], true
+}
+
+// Period returns the fact about a period.
+func (f Facts) Period(id stream.ID) (PeriodFact, bool) {
+	i := slices.IndexFunc(f.Periods, func(p PeriodFact) bool { return p.ID == id })
+	if i < 0 {
+		return PeriodFact{}, false
+	}
+	return f.Periods[i], true
 }
 
 // Order returns the fact about an order.

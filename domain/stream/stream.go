@@ -115,6 +115,10 @@ const (
 	Policy    Category = "policy"
 	Node      Category = "node" // gridcase.node-<node>: what a running program says about itself
 	Log       Category = "integrity"
+
+	Scheme     Category = "scheme"
+	Period     Category = "period"
+	Evaluation Category = "evaluation" // of one unit by one street for one period
 )
 
 // Name is the name of a stream: "gridcase.demand-<uuid>", "gridcase.unit-<code>".
@@ -160,6 +164,17 @@ func DemandFor(channel, ref string) ID { return Derive("demand", channel, ref) }
 
 // For returns the id of a topic, or of anything else that a person creates under an idempotency key.
 func For(c Category, actor, key string) ID { return Derive(string(c), actor, key) }
+
+// PeriodOf returns the id of the period that a scheme is applied to in a jurisdiction from the first to the last day, so
+// that there is one such period at most.
+func PeriodOf(jurisdiction string, scheme ID, first, last string) ID {
+	return Derive(string(Period), jurisdiction, scheme.String(), first, last)
+}
+
+// EvaluationOf returns the id of what a street says of a unit for a period, so that there is one such stream at most.
+func EvaluationOf(period ID, street, unit string) ID {
+	return Derive(string(Evaluation), period.String(), street, unit)
+}
 
 // CausedBy returns the id of the n-th thing of a category that the event makes necessary.
 func CausedBy(c Category, event ID, n int) ID {
