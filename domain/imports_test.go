@@ -38,7 +38,7 @@ var within = map[string][]string{
 	"order":      {"calendar", "orgs", "rule", "sealed", "stream"},
 	"dispute":    {"calendar", "orgs", "rule", "sealed", "stream"},
 	"whistle":    {"calendar", "orgs", "rule", "sealed", "stream"},
-	"evidence":   {"admission", "assessment", "calendar", "catalogue", "demand", "dispute", "duty", "event", "order", "orgs", "stream", "topic", "whistle"},
+	"evidence":   {"admission", "assessment", "calendar", "catalogue", "demand", "dispute", "duty", "evaluation", "event", "order", "orgs", "period", "scheme", "stream", "topic", "whistle"},
 	"scheme":     {"assessment", "calendar", "orgs", "rule", "sealed", "stream"},
 	"period":     {"assessment", "calendar", "orgs", "rule", "sealed", "stream"},
 	"evaluation": {"assessment", "calendar", "orgs", "rule", "sealed", "stream"},

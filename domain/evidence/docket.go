@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"gridcase/domain/assessment"
 	"gridcase/domain/event"
 	"gridcase/domain/orgs"
+	"gridcase/domain/scheme"
 	"gridcase/domain/stream"
 )
 
@@ -20,11 +22,18 @@ type Stored struct {
 
 // Docket holds the evidence of a whole log in memory: what a view keeps in tables, for whoever has the log alone.
 type Docket struct {
-	Setting Setting
-	at      Position
-	units   *orgs.Tree
-	folder  *event.Folder
-	cases   map[stream.ID]Case
+	at       Position
+	units    *orgs.Tree
+	folder   *event.Folder
+	cases    map[stream.ID]Case
+	settings []placed // what stands behind the cases
+	rulings  []placed // schemes, periods, evaluations
+}
+
+// placed is an event at its position.
+type placed struct {
+	event.Entry
+	at Position
 }
 
 // Replay reads a log up to a position and keeps its evidence. Events in log order from the first; reading stops at the first
@@ -69,8 +78,12 @@ func (d *Docket) Take(e event.Entry, at Position) error {
 		d.units = d.units.With(e.Body)
 	case stream.Gate:
 		id = e.ID
+	case stream.Scheme, stream.Period, stream.Evaluation:
+		d.rulings = append(d.rulings, placed{e, at})
 	}
-	d.Setting.Take(e)
+	if Settles(of) {
+		d.settings = append(d.settings, placed{e, at})
+	}
 	d.put(id, of, d.cases[id].Track.Observe(e, at, d.units, func(order stream.ID) stream.ID { return d.cases[order].Track.First() }))
 	if of == stream.Demand {
 		now, was := Governed(e)
@@ -86,10 +99,73 @@ func (d *Docket) put(id stream.ID, of stream.Category, t Track) {
 	}
 }
 
-// Facts returns what can count in a scope, as of the last event taken; see [Gather].
-func (d *Docket) Facts(scope Scope) (assessment.Facts, error) {
-	scope = scope.In(d.units)
-	f, err := Gather(slices.Collect(maps.Values(d.cases)), scope, d.at, nil)
-	f.Loads, f.Heirs = d.Setting.Loads(scope), d.Setting.Heirs(scope)
+// Setting returns what stood behind the cases at a position.
+func (d *Docket) Setting(asOf Position) *Setting {
+	var s Setting
+	for _, e := range d.settings {
+		if e.at <= asOf {
+			s.Take(e.Entry)
+		}
+	}
+	return &s
+}
+
+// Facts returns what can count in a scope, as of a position; see [Gather].
+func (d *Docket) Facts(scope Scope, asOf Position) (assessment.Facts, error) {
+	s := d.Setting(asOf)
+	scope = scope.In(s.Units())
+	f, err := Gather(slices.Collect(maps.Values(d.cases)), scope, asOf, nil)
+	f.Loads, f.Heirs = s.Loads(scope), s.Heirs(scope)
 	return f, err
+}
+
+// ErrNoPeriod: the log knows of no such period, or of no scheme as it was when the period was opened.
+var ErrNoPeriod = errors.New("no such period, or its scheme is another one")
+
+// Assess computes a period as of a position, with the cases up to its end, or up to cutOff if that is not 0.
+func (d *Docket) Assess(id stream.ID, asOf, cutOff Position) (*assessment.Results, error) {
+	courses, schemes := map[stream.ID]*Course{}, map[stream.ID]scheme.State{}
+	var submissions []Submission
+	for _, e := range d.rulings {
+		if e.at > asOf {
+			break
+		}
+		of := e.Stream.ID()
+		switch e.Stream.Category() {
+		case stream.Scheme:
+			schemes[of] = scheme.Evolve(schemes[of], e.Body, e.Meta.Stamp(e.ID))
+		case stream.Period:
+			if courses[of] == nil {
+				courses[of] = &Course{}
+			}
+			courses[of].Take(e.Entry, e.at)
+		case stream.Evaluation:
+			if p, s, ok := SubmissionOf(e.Entry, e.at); ok && p == id {
+				submissions = append(submissions, s)
+			}
+		}
+	}
+	c := courses[id]
+	if c == nil || schemes[c.Scheme].Hash != c.Hash {
+		return nil, ErrNoPeriod
+	}
+	line := map[stream.ID]bool{}
+	for of := c.Scheme; !of.IsZero() && !line[of]; of = schemes[of].Follows {
+		line[of] = true
+	}
+	var others []Course
+	for _, o := range courses {
+		if o.Jurisdiction == c.Jurisdiction && line[o.Scheme] {
+			others = append(others, *o)
+		}
+	}
+	if cutOff == 0 {
+		cutOff = c.CutOff(asOf)
+	}
+	p := d.Setting(cutOff).Assemble(*c, schemes[c.Scheme].Scheme, submissions, others)
+	f, err := d.Facts(Scope{Jurisdiction: p.Jurisdiction, First: p.First, Last: p.Last, Base: p.Base}, cutOff)
+	if err != nil {
+		return nil, err
+	}
+	return assessment.Compute(schemes[c.Scheme].Scheme, p, f)
 }

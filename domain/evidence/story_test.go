@@ -212,7 +212,8 @@ func (s *story) moveOrder(name stream.Name) {
 		order.ExtensionGranted{Handle: work}, order.DeadlineRecomputed{Replaces: replaced, Clock: moved}, order.DeadlineRecomputed{Replaces: replaced, Clock: moved},
 		order.ReworkOrdered{Round: before.Round + 1, Rework: s.due(calendar.Rework)}, order.Reopened{Round: before.Round + 1, Rework: s.due(calendar.Rework)},
 		order.Closed{Cause: "answered"}, order.Cancelled{Cause: "error"}, order.DemandAttached{Demand: s.any(stream.Demand)}, order.DemandAttached{Demand: s.any(stream.Demand)},
-		order.DemandDetached{Demand: s.any(stream.Demand)}, order.Reassigned{Lead: s.unit()}, order.Reassigned{Lead: before.Lead, Worker: "w1"}, order.SupervisionIssued{}, order.CoUnitReleased{}))
+		order.DemandDetached{Demand: s.any(stream.Demand)}, order.Reassigned{Lead: s.unit()}, order.Reassigned{Lead: before.Lead, Worker: "w1"}, order.SupervisionIssued{}, order.CoUnitReleased{},
+		order.Rated{Leg: 1 + s.random.IntN(2), Score: s.random.IntN(101)}))
 }
 
 // keep keeps the tracks of a log as a follower of it would. The marks of an event that is named as early get the position of the
