@@ -35,8 +35,8 @@ var (
 		{"published", Integer}, {"settled", Integer}, {"settled_revision", Integer}, {"dropped", Integer}, {"results", Text}, {"undecided", Integer}, {"exclusions", Integer},
 		{"objections", Integer}, {"due", Integer}, {"opened_at", Integer}, {"closed_at", Integer}, {"since", Integer}},
 		Indexes: []Index{{Columns: []string{"jurisdiction", "first"}}}}
-	evaluationTable = Table{Name: "evaluations", Key: 4, Compact: true, Columns: []Column{{"period", Blob}, {"street", Text}, {"unit", Text}, {"number", Integer},
-		{"position", Integer}, {"id", Blob}, {"items", Text}, {"total", Integer}, {"comment", Text}, {"submitted_at", Integer}}}
+	evaluationTable = Table{Name: "evaluations", Key: 4, Compact: true, Columns: []Column{{"period", Blob}, {"street", Text}, {"unit", Text}, {"position", Integer},
+		{"number", Integer}, {"id", Blob}, {"items", Text}, {"total", Integer}, {"comment", Text}, {"submitted_at", Integer}}}
 )
 
 // Name implements [View].
@@ -80,7 +80,7 @@ func (Periods) Apply(tx *Tx, e Entry) error {
 		if err != nil {
 			return err
 		}
-		tx.Put(evaluationTable.Name, bytesOf(b.Period), string(b.Street), string(b.Unit), b.Number, int64(e.Position), bytesOf(s.ID), string(items), int64(b.Total),
+		tx.Put(evaluationTable.Name, bytesOf(b.Period), string(b.Street), string(b.Unit), int64(e.Position), b.Number, bytesOf(s.ID), string(items), int64(b.Total),
 			string(b.Comment), millis(e.Meta.Recorded))
 	}
 	return nil
@@ -228,7 +228,7 @@ func (v *Views) Evaluations(ctx context.Context, of stream.ID) (rows []Evaluatio
 }
 
 func (v *Views) evaluations(ctx context.Context, of stream.ID, published eventlog.Position) (rows []EvaluationRow, err error) {
-	err = v.query(ctx, "SELECT id, street, unit, number, position, items, total, comment, submitted_at FROM evaluations WHERE period = ? ORDER BY street, unit, number", []any{of[:]},
+	err = v.query(ctx, "SELECT id, street, unit, number, position, items, total, comment, submitted_at FROM evaluations WHERE period = ? ORDER BY street, unit, position", []any{of[:]},
 		func(rs *sql.Rows) error {
 			var r EvaluationRow
 			var id, items []byte
