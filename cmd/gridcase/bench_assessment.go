@@ -71,7 +71,7 @@ func handled(places []served, n int) iter.Seq[eventlog.Event] {
 		var under lives
 		begun := 0
 		for begun < n || len(under) > 0 {
-			at := first.Add(time.Duration(begun) * (364 * 24 * time.Hour) / time.Duration(n)).Truncate(time.Second)
+			at := first.Add(time.Duration(begun*364*24*3600/n) * time.Second)
 			if begun < n && (len(under) == 0 || at.Before(under[0].at)) {
 				p := places[random.IntN(len(places))]
 				id := stream.Derive("bench", "year", fmt.Sprint(begun))

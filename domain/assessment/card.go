@@ -97,7 +97,7 @@ func (c *Card) answer(cb Callback) {
 	if cb.Resolved {
 		c.Resolved++
 	}
-	if cb.Grade > 0 {
+	if cb.Grade >= 1 && cb.Grade <= 5 {
 		c.Graded++
 		c.Tenths += [...]int{0, 0, 0, 6, 10, 10}[cb.Grade]
 	}

@@ -157,11 +157,8 @@ func (v *Value) UnmarshalText(b []byte) error {
 }
 
 func (f *Figure) rungs() string {
-	if f.Rungs == [5]int64{} {
-		return ""
-	}
 	var ns []string
-	for _, n := range f.Rungs[1:] {
+	for _, n := range f.Rungs {
 		ns = append(ns, strconv.FormatInt(n, 10))
 	}
 	return strings.Join(ns, ",")

@@ -78,6 +78,14 @@ const (
 	ofFigures family = 255 // of other indicators
 )
 
+// group returns which credits of a case count.
+func (d Definition) group() int {
+	if d.home {
+		return toHome
+	}
+	return toHandler
+}
+
 // Definitions returns the table of indicators, in the order of the rule book.
 func Definitions() []Definition {
 	const (

@@ -119,17 +119,53 @@ func (f Fraction) Plus(g Fraction) Fraction {
 	if b, too := g.whole(); small && too {
 		return Fraction{n: a + b, d: 1}
 	}
+	if _, d, fits := product(f, g); fits {
+		return Of(f.n*max(g.d, 1)+g.n*max(f.d, 1), d)
+	}
 	return held(new(big.Rat).Add(f.rat(), g.rat()))
 }
 
 // Minus returns f − g.
-func (f Fraction) Minus(g Fraction) Fraction { return held(new(big.Rat).Sub(f.rat(), g.rat())) }
+func (f Fraction) Minus(g Fraction) Fraction {
+	if _, d, fits := product(f, g); fits {
+		return Of(f.n*max(g.d, 1)-g.n*max(f.d, 1), d)
+	}
+	return held(new(big.Rat).Sub(f.rat(), g.rat()))
+}
 
 // Times returns f · g.
-func (f Fraction) Times(g Fraction) Fraction { return held(new(big.Rat).Mul(f.rat(), g.rat())) }
+func (f Fraction) Times(g Fraction) Fraction {
+	switch {
+	case f.big == nil && g.isOne() || g.big == nil && f.isZeroWord():
+		return f
+	case g.big == nil && f.isOne() || f.big == nil && g.isZeroWord():
+		return g
+	}
+	if n, d, fits := product(f, g); fits {
+		return Of(n, d)
+	}
+	return held(new(big.Rat).Mul(f.rat(), g.rat()))
+}
+
+func (f Fraction) isOne() bool      { return f.big == nil && f.n == 1 && f.d == 1 }
+func (f Fraction) isZeroWord() bool { return f.big == nil && f.n == 0 && f.d == 1 }
+
+// word is the largest number whose product with another such fits a machine word.
+const word = 1 << 30
+
+// product returns f · g, not in lowest terms, if all four numbers are small.
+func product(f, g Fraction) (n, d int64, fits bool) {
+	fits = f.big == nil && g.big == nil && f.n <= word && f.n >= -word && g.n <= word && g.n >= -word && f.d <= word && g.d <= word
+	return f.n * g.n, max(f.d, 1) * max(g.d, 1), fits
+}
 
 // Over returns f / g; g is not zero.
-func (f Fraction) Over(g Fraction) Fraction { return held(new(big.Rat).Quo(f.rat(), g.rat())) }
+func (f Fraction) Over(g Fraction) Fraction {
+	if g.big == nil && g.n > 0 {
+		return f.Times(Fraction{n: max(g.d, 1), d: g.n})
+	}
+	return held(new(big.Rat).Quo(f.rat(), g.rat()))
+}
 
 // Compare returns −1, 0 or 1 as f is less than, equal to or greater than g. It is exact.
 func (f Fraction) Compare(g Fraction) int {
@@ -145,6 +181,9 @@ func (f Fraction) IsZero() bool { return f.big == nil && f.n == 0 }
 
 // Floor returns the greatest whole number that is not above f.
 func (f Fraction) Floor() Fraction {
+	if f.big == nil && f.d <= 1 {
+		return f
+	}
 	r := f.rat()
 	return held(new(big.Rat).SetInt(new(big.Int).Div(r.Num(), r.Denom()))) // Euclidean: rounds down for d > 0
 }
@@ -202,7 +241,15 @@ func powerOfTen(n int) int64 {
 }
 
 // String returns "n/d" in lowest terms, "n" for a whole number.
-func (f Fraction) String() string { return f.rat().RatString() }
+func (f Fraction) String() string {
+	switch {
+	case f.big != nil:
+		return f.big.RatString()
+	case f.d <= 1:
+		return strconv.FormatInt(f.n, 10)
+	}
+	return strconv.FormatInt(f.n, 10) + "/" + strconv.FormatInt(f.d, 10)
+}
 
 // MarshalText writes the text form.
 func (f Fraction) MarshalText() ([]byte, error) { return []byte(f.String()), nil }

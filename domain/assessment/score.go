@@ -63,7 +63,7 @@ type Told struct {
 
 // Part is what something adds to a score. The parts of a score sum to it.
 type Part struct {
-	What   string // an indicator, "form", "ratings", "limits" (the clamp, the rounding of steps), "agencies", "other"
+	What   string // an indicator, "form", "ratings", "no_case" (what stands for the objective part), "limits" (the clamp, the rounding of steps), "agencies", "other"
 	Amount Fraction
 }
 
@@ -149,8 +149,8 @@ func (c *computation) served(street, unit orgs.UnitCode) bool {
 
 // tally returns the verdicts counted for a unit and a street, nil if there are none.
 func (s *sheet) tally(i Indicator, unit, street orgs.UnitCode) *tally {
-	def, _ := Define(i)
-	b := &s.books[def.of]
+	in := s.slots[i]
+	b := &s.books[in.of]
 	u, known := s.index[unit]
 	st, too := s.index[street]
 	if !known || !too {
@@ -160,7 +160,7 @@ func (s *sheet) tally(i Indicator, unit, street orgs.UnitCode) *tally {
 	if cl == nil {
 		return nil
 	}
-	return &cl.tallies[slices.Index(b.indicators, i)]
+	return &cl.tallies[in.at]
 }
 
 // ratio returns a rate of one unit and one street.
@@ -178,9 +178,6 @@ func (c *computation) score(st Street, u Rated, e *Evaluation) Score {
 	c.objective(&sc)
 	c.subjective(&sc, e)
 	a, b := c.scheme.Share.Fraction().Over(hundred()), Of(1, 1).Minus(c.scheme.Share.Fraction().Over(hundred()))
-	if sc.Objective.Known && sc.Subjective.Known && a.IsZero() {
-		sc.Items = nil
-	}
 	switch {
 	case slices.Contains(sc.Flags, FlagLeftOut):
 	case !sc.Objective.Known && !sc.Subjective.Known:
@@ -249,7 +246,7 @@ func (c *computation) step(f Fraction) Fraction {
 
 // objective computes the part that comes from the log alone.
 func (c *computation) objective(sc *Score) {
-	few := sc.Sample.Compare(c.rules[MinSample].number.Fraction()) < 0 || sc.Sample.IsZero() && c.rules.is(ObjMode, "rates")
+	few := sc.Sample.Compare(c.rules[MinSample].number.Fraction()) < 0
 	var value Value
 	if c.rules.is(ObjMode, "cards") {
 		value = c.cards(sc)
@@ -352,7 +349,9 @@ func (c *computation) subjective(sc *Score, e *Evaluation) {
 
 // share notes what each line adds to the score.
 func (c *computation) share(sc *Score, a, b Fraction) {
-	if !a.IsZero() {
+	if !a.IsZero() && slices.Contains(sc.Flags, FlagSample) {
+		sc.parts = append(sc.parts, Part{"no_case", a.Times(sc.Objective.Fraction)})
+	} else if !a.IsZero() {
 		of := Of(0, 1)
 		for _, it := range sc.Items {
 			if !it.Dropped {
@@ -384,9 +383,8 @@ func (c *computation) share(sc *Score, a, b Fraction) {
 // told counts the events of a deduction or a bonus: those that speak against the unit, or for it.
 func (c *computation) told(it Item, sc *Score, against bool) Told {
 	r := c.ratio(it.Indicator, sc.Unit, sc.Street)
-	def, _ := Define(it.Indicator)
 	n := r.N
-	if def.Worse != against {
+	if c.slots[it.Indicator].Worse != against {
 		n = r.D.Minus(r.N)
 	}
 	events, _ := n.Floor().whole()
@@ -422,8 +420,8 @@ func (c *computation) standings(scores []Score) []Standing {
 	for i := range ss {
 		c.annual(&ss[i])
 	}
-	rank(ss, func(s *Standing) Value { return s.Streets }, func(s *Standing, r int) { s.StreetRank = r }, c)
-	rank(ss, func(s *Standing) Value { return s.Annual }, func(s *Standing, r int) { s.Rank = r }, c)
+	c.rank(ss, func(s *Standing) Value { return s.Streets }, func(s *Standing, r int) { s.StreetRank = r })
+	c.rank(ss, func(s *Standing) Value { return s.Annual }, func(s *Standing, r int) { s.Rank = r })
 	return ss
 }
 
@@ -609,24 +607,31 @@ func (c *computation) year(st *Standing) Value {
 }
 
 // rank numbers the units of each kind from the highest, equal ones alike: 1, 2, 2, 4. What is not known is not ranked.
-func rank(ss []Standing, of func(*Standing) Value, set func(*Standing, int), c *computation) {
-	value := func(s *Standing) Fraction {
-		if c.rules.is(RankOn, "printed") {
-			return of(s).Round(c.places)
-		}
-		return of(s).Fraction
+func (c *computation) rank(ss []Standing, of func(*Standing) Value, set func(*Standing, int)) {
+	type ranked struct {
+		*Standing
+		value Fraction
 	}
+	kinds := map[orgs.Kind][]ranked{}
 	for i := range ss {
-		if !of(&ss[i]).Known || !c.subject(ss[i].Kind) {
+		v := of(&ss[i])
+		if !v.Known || !c.subject(ss[i].Kind) {
 			continue
 		}
-		above := 0
-		for k := range ss {
-			if ss[k].Kind == ss[i].Kind && of(&ss[k]).Known && value(&ss[k]).Compare(value(&ss[i])) > 0 {
-				above++
-			}
+		if c.rules.is(RankOn, "printed") {
+			v.Fraction = v.Round(c.places)
 		}
-		set(&ss[i], above+1)
+		kinds[ss[i].Kind] = append(kinds[ss[i].Kind], ranked{&ss[i], v.Fraction})
+	}
+	for _, rs := range kinds {
+		slices.SortFunc(rs, func(a, b ranked) int { return b.value.Compare(a.value) })
+		place := 1
+		for i, r := range rs {
+			if i > 0 && r.value.Compare(rs[i-1].value) != 0 {
+				place = i + 1
+			}
+			set(r.Standing, place)
+		}
 	}
 }
 

@@ -21,6 +21,7 @@ type sheet struct {
 	index   map[orgs.UnitCode]int32
 	weights []Fraction // 0 is one
 	books   [families]book
+	slots   map[Indicator]slot
 	heirs   map[int32]int32
 	legs    []legCase
 	topics  []topicCase
@@ -35,6 +36,12 @@ const (
 // Nowhere is the street of what no street dispatched or holds.
 const Nowhere orgs.UnitCode = "-"
 
+// slot is where an indicator stands in the books.
+type slot struct {
+	Definition
+	at int
+}
+
 // A book holds the cases of one family.
 type book struct {
 	indicators []Indicator
@@ -44,7 +51,6 @@ type book struct {
 	streets    []int32   // of each case
 	credits    [2][]credit
 	cells      map[cellKey]*cell
-	order      []int32 // of the cases by name, made when it is asked for
 }
 
 const (
@@ -176,12 +182,15 @@ func familyOf(f family) []Indicator {
 func newSheet(rs rules, values map[Name]string, p Period, f *Facts) *sheet {
 	s := &sheet{judge: newJudge(rs, values, p, f), rules: rs, period: p,
 		places: []orgs.UnitCode{"", Nowhere}, index: map[orgs.UnitCode]int32{"": none, Nowhere: none}, weights: []Fraction{Of(1, 1)}}
+	s.slots = map[Indicator]slot{}
+	for _, def := range Definitions() {
+		s.slots[def.Indicator] = slot{def, slices.Index(familyOf(def.of), def.Indicator)}
+	}
 	for i := range s.books {
 		b := &s.books[i]
 		b.indicators = familyOf(family(i))
 		for _, ind := range b.indicators {
-			def, _ := Define(ind)
-			b.home = append(b.home, def.home)
+			b.home = append(b.home, s.slots[ind].home)
 		}
 	}
 	s.frozen()
