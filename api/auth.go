@@ -8,9 +8,12 @@ import (
 	"gridcase/domain/admission"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
+	"gridcase/domain/evaluation"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
+	"gridcase/domain/period"
 	"gridcase/domain/rule"
+	"gridcase/domain/scheme"
 	"gridcase/domain/stream"
 	"gridcase/domain/topic"
 	"gridcase/domain/whistle"
@@ -33,6 +36,9 @@ const (
 	publishes    action = "publish"       // put notices and policies in force
 	readWork     action = "work"          // figures of the own jurisdiction: workload, escalation, disputes, databases
 	readPosts    action = "work-by-post"  // figures by the person that an order was given to
+
+	// evaluates hands in what a street says of a unit: a command to the period, whose path a second person confirms.
+	evaluates action = "period/evaluations"
 )
 
 // table is the one table of who may do what. Who may do it where is the jurisdiction's matter ([Server.sees]), and
@@ -71,6 +77,10 @@ func actions() table {
 	commands(t, &dispute.Machine)
 	commands(t, &whistle.Machine)
 	commands(t, &admission.Machine)
+	commands(t, &scheme.Machine)
+	commands(t, &period.Machine)
+	commands(t, &evaluation.Machine)
+	t[evaluates] = t["evaluation/submit"]
 	return t
 }
 
@@ -159,6 +169,12 @@ func (s *Server) sees(ctx context.Context, a rule.Actor, n stream.Name, state an
 		return s.seesDispute(ctx, a, st, inSeat)
 	case admission.State:
 		return s.seesAdmission(a, st), nil
+	case scheme.State:
+		return s.seesScheme(a, st), nil
+	case period.State:
+		return s.seesPeriod(a, st), nil
+	case evaluation.State:
+		return s.seesEvaluation(ctx, a, st)
 	default:
 		return false, nil
 	}
@@ -205,6 +221,49 @@ func (s *Server) seesAdmission(a rule.Actor, st admission.State) bool {
 		path := s.Engine.Units().Path(u)
 		return path != "" && (strings.HasPrefix(path, seat) || strings.HasPrefix(seat, path))
 	})
+}
+
+// above reports whether the actor's seat is a unit or lies above it.
+func (s *Server) above(a rule.Actor, unit orgs.UnitCode) bool {
+	seat, path := s.viewer(a).Seat, s.Engine.Units().Path(unit)
+	return seat != "" && path != "" && strings.HasPrefix(path, seat)
+}
+
+// below reports whether the actor's seat lies in a unit.
+func (s *Server) below(a rule.Actor, unit orgs.UnitCode) bool {
+	seat, path := s.viewer(a).Seat, s.Engine.Units().Path(unit)
+	return seat != "" && path != "" && strings.HasPrefix(seat, path)
+}
+
+// seesScheme: a draft is the office's and the auditors', at its unit and above; once published, everybody it may be applied to
+// knows it.
+func (s *Server) seesScheme(a rule.Actor, st scheme.State) bool {
+	if st.Version > 0 {
+		return s.above(a, st.Unit) || s.below(a, st.Unit)
+	}
+	return s.above(a, st.Unit) && (a.Role == orgs.Evaluator || a.Role == orgs.Auditor)
+}
+
+// seesPeriod: a period is no secret where it is settled; what of its requests and objections, [renderPeriod] says.
+func (s *Server) seesPeriod(a rule.Actor, st period.State) bool {
+	return s.above(a, st.Jurisdiction) || s.below(a, st.Jurisdiction)
+}
+
+// seesEvaluation: what a street says of a unit is seen by the street and above it; by the unit, with its parent department, once
+// provisional figures were published.
+func (s *Server) seesEvaluation(ctx context.Context, a rule.Actor, st evaluation.State) (bool, error) {
+	if s.above(a, st.Street) {
+		return true, nil
+	}
+	if s.viewer(a).Seat == "" || !s.Engine.Units().SameBody(a.Unit, st.Unit) {
+		return false, nil
+	}
+	p, _, err := s.Engine.Load(ctx, stream.Of(stream.Period, st.Period))
+	if err != nil {
+		return false, err
+	}
+	settled, ok := p.(period.State)
+	return ok && settled.Shown.Number > 0, nil
 }
 
 // find loads what a path names, if the actor sees it: a problem that does not tell absent from invisible otherwise.

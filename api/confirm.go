@@ -118,7 +118,8 @@ func splitCommand(path string) (c stream.Category, id, command string, ok bool) 
 	if !strings.HasPrefix(path, base+"/") || len(parts) != 3 {
 		return "", "", "", false
 	}
-	for _, c := range []stream.Category{stream.Demand, stream.Topic, stream.Order, stream.Dispute, stream.Whistle, stream.Admission, stream.Duties} {
+	for _, c := range []stream.Category{stream.Demand, stream.Topic, stream.Order, stream.Dispute, stream.Whistle, stream.Admission, stream.Duties,
+		stream.Scheme, stream.Period} {
 		if parts[0] == strings.TrimSuffix(string(c), "s")+"s" { // "duties" is a plural already
 			return c, parts[1], parts[2], true
 		}

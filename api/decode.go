@@ -63,6 +63,7 @@ const (
 	fraction
 	instant // RFC 3339 with an offset
 	parsed  // encoding.TextUnmarshaler
+	lexicon // an object of texts whose members have any name
 	raw     // any value, kept as it is
 )
 
@@ -124,6 +125,8 @@ func shapeOf(t reflect.Type, tag reflect.StructTag) *shape {
 		count("minItems", &s.min)
 		count("maxItems", &s.max)
 		return s
+	case t.Kind() == reflect.Map && t.Key().Kind() == reflect.String:
+		s.kind, s.elem = lexicon, shapeOf(t.Elem(), tag)
 	case t.Kind() == reflect.Pointer:
 		s.kind, s.elem = pointer, shapeOf(t.Elem(), tag)
 	case t.Kind() == reflect.String:
@@ -226,7 +229,7 @@ func (r *reader) enter() bool {
 }
 
 var kindNames = map[kind][2]string{
-	object: {"对象", "an object"}, array: {"数组", "an array"}, text: {"文本", "a text"}, boolean: {"true 或 false", "true or false"},
+	object: {"对象", "an object"}, lexicon: {"对象", "an object"}, array: {"数组", "an array"}, text: {"文本", "a text"}, boolean: {"true 或 false", "true or false"},
 	integer: {"整数", "a whole number"}, fraction: {"数字", "a number"}, instant: {"时间文本", "a time, as text"}, parsed: {"文本", "a text"},
 }
 
@@ -238,6 +241,10 @@ func (r *reader) value(s *shape, v reflect.Value) {
 	case object:
 		if ok = c == '{'; ok {
 			r.object(s, v)
+		}
+	case lexicon:
+		if ok = c == '{'; ok {
+			r.lexicon(s, v)
 		}
 	case array:
 		if ok = c == '['; ok {
@@ -326,6 +333,60 @@ func (r *reader) object(s *shape, v reflect.Value) {
 			r.fault("missing", "必填", "is missing")
 			r.at = r.at[:back]
 		}
+	}
+}
+
+// mostWords is how many members an object of texts may have.
+const mostWords = 200
+
+// lexicon reads an object of texts that begins here.
+func (r *reader) lexicon(s *shape, v reflect.Value) {
+	r.pos++
+	if !r.enter() {
+		return
+	}
+	v.Set(reflect.MakeMap(v.Type()))
+	n := 0
+	r.space()
+	for first := true; !r.take('}'); first = false {
+		if !first && !r.take(',') {
+			r.fail()
+			return
+		}
+		r.space()
+		name, whole := r.quoted()
+		r.space()
+		if r.broken || !r.take(':') {
+			r.fail()
+			return
+		}
+		r.space()
+		back := len(r.at)
+		r.at = append(append(r.at, '.'), printable(name)...)
+		key := reflect.ValueOf(name).Convert(v.Type().Key())
+		switch n++; {
+		case !whole || strings.ContainsFunc(name, unicode.IsControl):
+			r.skip()
+			r.fault("unknown_member", "没有这个字段", "there is no such member")
+		case n > mostWords:
+			r.skip()
+		case v.MapIndex(key).IsValid():
+			r.skip()
+			r.fault("duplicate_member", "字段重复", "the member is there twice")
+		default:
+			e := reflect.New(v.Type().Elem()).Elem()
+			r.value(s.elem, e)
+			v.SetMapIndex(key, e)
+		}
+		if r.broken {
+			return
+		}
+		r.at = r.at[:back]
+		r.space()
+	}
+	r.depth--
+	if n > mostWords {
+		r.fault("too_many", fmt.Sprintf("最多 %d 项", mostWords), fmt.Sprintf("has at most %d entries", mostWords))
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"gridcase/domain/orgs"
+	"gridcase/domain/period"
 	"gridcase/domain/policy"
 	"gridcase/domain/stream"
 	"gridcase/eventlog"
@@ -192,7 +193,11 @@ func (s *Server) shows(ctx context.Context, rq *request, n stream.Name) (bool, e
 		if n == policy.Deadlines || n == policy.Escalation {
 			return true, nil
 		}
-	case stream.Demand, stream.Topic, stream.Order, stream.Dispute, stream.Whistle, stream.Admission:
+	case stream.Period: // requests and objections are read one by one: the feed is for those who may know all of them
+		state, _, err := s.Engine.Load(ctx, n)
+		p, ok := state.(period.State)
+		return ok && s.above(rq.actor, p.Jurisdiction), err
+	case stream.Demand, stream.Topic, stream.Order, stream.Dispute, stream.Whistle, stream.Admission, stream.Scheme, stream.Evaluation:
 		state, _, err := s.Engine.Load(ctx, n)
 		if err != nil {
 			return false, err

@@ -75,6 +75,8 @@ type Leg struct {
 	SignedAt     time.Time       `json:"signed_at,omitzero"`
 	ContactedAt  time.Time       `json:"contacted_at,omitzero"`
 	NoContact    bool            `json:"no_contact,omitempty"`
+	Rating       *int            `json:"rating,omitempty" doc:"What the street that dispatched it gave, 0 to 100; the last."`
+	Remark       sealed.Public   `json:"remark,omitempty" doc:"Why."`
 }
 
 var orders = resource[Order]{stream.Order, renderOrder}
@@ -89,8 +91,13 @@ func renderOrder(_ context.Context, _ *Server, _ stream.Name, state any, revisio
 		VerifiedAt: shown(st.VerifiedAt), ClosedAt: shown(st.ClosedAt), Since: shown(st.Since), Clocks: clocksOf(st.Running),
 		Possible: list(order.Machine.Possible(st.Phase)), Receipt: receipt}
 	for _, l := range st.Legs {
+		var rating *int
+		if l.Rated {
+			rating = &l.Rating
+		}
 		o.Legs = append(o.Legs, Leg{Lead: l.Lead, Former: l.Former, Competent: l.Competent, CoUnits: l.CoUnits, By: l.By, Final: l.Final, Returned: l.Returned,
-			DispatchedAt: shown(l.DispatchedAt), SignedAt: shown(l.SignedAt), ContactedAt: shown(l.ContactedAt), NoContact: l.NoContact})
+			DispatchedAt: shown(l.DispatchedAt), SignedAt: shown(l.SignedAt), ContactedAt: shown(l.ContactedAt), NoContact: l.NoContact,
+			Rating: rating, Remark: l.Remark})
 	}
 	for _, v := range st.Supervisions {
 		if v.Open {
@@ -269,6 +276,12 @@ type (
 		ID     string        `json:"id" format:"token" maxLength:"64" doc:"Of the running clock."`
 		Reason sealed.Public `json:"reason" minLength:"1" maxLength:"500"`
 	}
+	rateBody struct {
+		Happened
+		Leg     int           `json:"leg" minimum:"1" maximum:"1000" doc:"From 1, in the order of legs."`
+		Score   int           `json:"score" minimum:"0" maximum:"100"`
+		Comment sealed.Public `json:"comment,omitempty" maxLength:"500" doc:"Needed below 60 and above 95."`
+	}
 )
 
 func (b signBody) command() engine.Command { return order.Sign{} }
@@ -332,6 +345,10 @@ func (b recomputeDeadlineBody) command() engine.Command {
 	return order.RecomputeDeadline{ID: b.ID, Reason: b.Reason}
 }
 
+func (b rateBody) command() engine.Command {
+	return order.Rate{Leg: b.Leg, Score: b.Score, Comment: b.Comment}
+}
+
 func (s *Server) orderRoutes() {
 	offer[dispatchBody](s, huma.Operation{OperationID: "dispatch-order", Method: http.MethodPost, Path: base + "/orders", DefaultStatus: http.StatusCreated,
 		Summary: "Dispatch an order for what a patrol found (派单)", Tags: []string{"orders"}}, s.dispatch)
@@ -361,6 +378,7 @@ func (s *Server) orderRoutes() {
 	command[issueSupervisionBody](s, orders, "Demand an account (督办)")
 	command[answerSupervisionBody](s, orders, "Give the account")
 	command[recomputeDeadlineBody](s, orders, "Count a clock anew after a corrected notice")
+	command[rateBody](s, orders, "Rate a leg of a closed order, as the street that dispatched it (街道评分); the last rating counts")
 	one(s, orders, "Read an order")
 	get(s, "list-orders", "/orders", "List orders of the own jurisdiction", "orders", s.listOrders)
 }

@@ -352,6 +352,15 @@ func (e *Engine) facts(ctx context.Context, refs rule.Refs, fresh bool) (rule.Fa
 			f.Orders = append(f.Orders, o.Fact())
 		}
 	}
+	for _, id := range refs.Whistles {
+		s, err := get(ctx, stream.Of(stream.Whistle, id))
+		if err != nil {
+			return f, err
+		}
+		if w, ok := s.state.(whistle.State); ok {
+			f.Whistles = append(f.Whistles, w.Fact())
+		}
+	}
 	for _, id := range refs.Periods {
 		s, err := get(ctx, stream.Of(stream.Period, id))
 		if err != nil {

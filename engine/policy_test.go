@@ -185,7 +185,7 @@ func TestAnIndexOfANewerProgramIsRefused(t *testing.T) {
 	dir := t.TempDir()
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "index.db"))
 	if err == nil {
-		_, err = db.Exec("PRAGMA user_version = 3")
+		_, err = db.Exec("PRAGMA user_version = 99")
 	}
 	if err == nil {
 		err = db.Close()

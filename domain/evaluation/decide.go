@@ -27,7 +27,7 @@ type Submit struct {
 	Unit    orgs.UnitCode
 	Items   []assessment.Given // in any order
 	Comment sealed.Public
-	Served  stream.ID
+	Served  stream.Name
 }
 
 // Name implements [Command].
@@ -40,8 +40,11 @@ func Needs(_ State, c Command) rule.Refs {
 		return rule.Refs{}
 	}
 	r := rule.Refs{Periods: []stream.ID{s.Period}}
-	if !s.Served.IsZero() {
-		r.Orders = []stream.ID{s.Served}
+	switch id := s.Served.ID(); s.Served.Category() {
+	case stream.Order:
+		r.Orders = []stream.ID{id}
+	case stream.Whistle:
+		r.Whistles = []stream.ID{id}
 	}
 	return r
 }
@@ -169,13 +172,25 @@ func rates(at rule.At, p rule.PeriodFact, scheme assessment.Scheme, street orgs.
 	if scope != servedOnly && (own || scope == withBureaus && u.Kind == orgs.Bureau) {
 		return nil
 	}
-	o, found := at.Facts.Order(c.Served)
-	first, last := p.First.Start(), (p.Last + 1).Start()
-	if !found || !slices.Contains(o.Bodies, c.Unit) || !at.Units.Within(o.Place, street) || o.Dispatched.Before(first) || !o.Dispatched.Before(last) {
-		return rule.Refuse(rule.OutsideJuris, "V1", fmt.Sprintf("%s 不评价 %s：请指明该单位在本周期内为本街道承办的办题单", street, c.Unit),
-			fmt.Sprintf("%s does not rate %s: name an order that it handled for the street in the period", street, c.Unit))
+	if serves(at, p, street, c) {
+		return nil
 	}
-	return nil
+	return rule.Refuse(rule.OutsideJuris, "V1", fmt.Sprintf("%s 不评价 %s：请指明该单位在本周期内为本街道承办的办题单，或本街道召集它的哨", street, c.Unit),
+		fmt.Sprintf("%s does not rate %s: name an order that it handled for the street in the period, or a whistle that summoned it", street, c.Unit))
+}
+
+// serves reports whether what the street names shows that it sent the unit an order or a whistle in the period.
+func serves(at rule.At, p rule.PeriodFact, street orgs.UnitCode, c Submit) bool {
+	within := func(t time.Time) bool { return !t.Before(p.First.Start()) && t.Before((p.Last + 1).Start()) }
+	switch id := c.Served.ID(); c.Served.Category() {
+	case stream.Order:
+		o, found := at.Facts.Order(id)
+		return found && slices.Contains(o.Bodies, c.Unit) && at.Units.Within(o.Place, street) && within(o.Dispatched)
+	case stream.Whistle:
+		w, found := at.Facts.Whistle(id)
+		return found && slices.Contains(w.Units, c.Unit) && w.Street == street && within(w.Blown)
+	}
+	return false
 }
 
 // ordered brings points into the order of the form, what is not in it last.

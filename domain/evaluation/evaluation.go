@@ -28,7 +28,7 @@ type Submitted struct {
 	Items   []assessment.Given `json:"items"`  // one for each item of the scheme's form, in its order
 	Total   assessment.Decimal `json:"total"`  // their sum, 0 to 100
 	Comment sealed.Public      `json:"comment,omitempty"`
-	Served  stream.ID          `json:"served,omitzero"` // an order that the unit handled for the street in the period: why it rates a unit that is neither its district's department nor hosted by it
+	Served  stream.Name        `json:"served,omitempty"` // an order that the unit handled for the street in the period, or a whistle of the street that summoned it: why it rates a unit that is neither its district's department nor hosted by it
 }
 
 // EventType is the stored name. It never changes; a changed meaning is a new version.
@@ -69,7 +69,7 @@ type State struct {
 	Items   []assessment.Given
 	Total   assessment.Decimal
 	Comment sealed.Public
-	Served  stream.ID
+	Served  stream.Name
 	At      time.Time // the last was recorded
 	Actor   string    // opaque id of who submitted the last, and …
 	Signer  string    // … who signed it

@@ -60,7 +60,10 @@ var (
 	leader   = person(orgs.StreetLeader, street)
 	law      = stream.Derive("scheme", "law")
 	period   = stream.Derive("period", "march")
-	served   = stream.Derive("order", "served")
+	servedID = stream.Derive("order", "served")
+	served   = stream.Of(stream.Order, servedID)
+	blownID  = stream.Derive("whistle", "blown")
+	blown    = stream.Of(stream.Whistle, blownID)
 	april    = time.Date(2026, 4, 2, 2, 0, 0, 0, time.UTC)
 	deadline = april.AddDate(0, 0, 14).Truncate(time.Second)
 )
@@ -76,9 +79,10 @@ func day(s string) calendar.Date {
 // known is what other streams say: a period in which evaluations are handed in, and an order of March.
 func known() rule.Facts {
 	return rule.Facts{
-		Periods: []rule.PeriodFact{{ID: period, Phase: "rating", Jurisdiction: district, Scheme: law, First: day("2026-03-01"), Last: day("2026-03-31"), EvaluateBy: deadline}},
-		Schemes: []rule.SchemeFact{{ID: law, Phase: "published", Unit: district, Version: 1, Scheme: scheme("own")}},
-		Orders:  []rule.OrderFact{{ID: served, Place: home, Bodies: []orgs.UnitCode{farAgency, utility, department}, Dispatched: day("2026-03-31").End()}},
+		Periods:  []rule.PeriodFact{{ID: period, Phase: "rating", Jurisdiction: district, Scheme: law, First: day("2026-03-01"), Last: day("2026-03-31"), EvaluateBy: deadline}},
+		Schemes:  []rule.SchemeFact{{ID: law, Phase: "published", Unit: district, Version: 1, Scheme: scheme("own")}},
+		Orders:   []rule.OrderFact{{ID: servedID, Place: home, Bodies: []orgs.UnitCode{farAgency, utility, department}, Dispatched: day("2026-03-31").End()}},
+		Whistles: []rule.WhistleFact{{ID: blownID, Street: street, Units: []orgs.UnitCode{utility}, Blown: day("2026-03-01").Start()}},
 	}
 }
 
@@ -162,6 +166,7 @@ func TestAStreetSaysWhatItThinks(t *testing.T) {
 		{"and its district's department", usual(func(s *scene) { s.unit = department }), with(func(e *Submitted) { e.Unit = department })},
 		{"and who served it in the period", usual(func(s *scene) { s.unit, s.submit.Served = farAgency, served }), with(func(e *Submitted) { e.Unit, e.Served = farAgency, served })},
 		{"a utility among them", usual(func(s *scene) { s.unit, s.submit.Served = utility, served }), with(func(e *Submitted) { e.Unit, e.Served = utility, served })},
+		{"or whom it summoned in the period", usual(func(s *scene) { s.unit, s.submit.Served = utility, blown }), with(func(e *Submitted) { e.Unit, e.Served = utility, blown })},
 		{"a scheme may add the city's bureaus", usual(func(s *scene) { scoped("with_bureaus")(s); s.unit = bureau }), with(func(e *Submitted) { e.Unit = bureau })},
 		{"or leave all out that did not serve", usual(func(s *scene) { scoped("served")(s); s.unit, s.submit.Served = department, served }),
 			with(func(e *Submitted) { e.Unit, e.Served = department, served })},
@@ -229,6 +234,14 @@ func TestWhatIsRefused(t *testing.T) {
 		{"with an order of February", other(func(o *rule.OrderFact) { o.Dispatched = day("2026-02-28").End() }), rule.OutsideJuris, "V1"},
 		{"with an order of April", other(func(o *rule.OrderFact) { o.Dispatched = day("2026-04-01").Start() }), rule.OutsideJuris, "V1"},
 		{"with an order that does not exist", other(func(o *rule.OrderFact) { o.ID = law }), rule.OutsideJuris, "V1"},
+		{"with somebody else's whistle", func(s *scene) { s.unit, s.submit.Served = farAgency, blown }, rule.OutsideJuris, "V1"},
+		{"with another street's whistle", func(s *scene) {
+			s.unit, s.submit.Served, s.facts.Whistles[0].Street = utility, blown, nextStreet
+		}, rule.OutsideJuris, "V1"},
+		{"with a whistle of February", func(s *scene) {
+			s.unit, s.submit.Served, s.facts.Whistles[0].Blown = utility, blown, day("2026-02-28").End()
+		}, rule.OutsideJuris, "V1"},
+		{"with a topic", func(s *scene) { s.unit, s.submit.Served = farAgency, stream.Of(stream.Topic, servedID) }, rule.OutsideJuris, "V1"},
 		{"an item is missing", items(four[:3]...), rule.GuardFailed, "V1"},
 		{"an item is there twice", items(four[0], four[1], four[2], four[2]), rule.GuardFailed, "V1"},
 		{"an item too many", items(append(slices.Clone(four), assessment.Given{Code: "charm"})...), rule.GuardFailed, "V1"},
@@ -314,7 +327,7 @@ func TestTheTableIsCompleteAndTheCodeKeepsToIt(t *testing.T) {
 			t.Errorf("the table takes %s", c)
 		}
 	}
-	if got, want := Needs(State{}, Submit{Period: period, Served: served}), (rule.Refs{Periods: []stream.ID{period}, Orders: []stream.ID{served}}); !reflect.DeepEqual(got, want) {
+	if got, want := Needs(State{}, Submit{Period: period, Served: served}), (rule.Refs{Periods: []stream.ID{period}, Orders: []stream.ID{servedID}}); !reflect.DeepEqual(got, want) {
 		t.Errorf("asks for %+v, want %+v", got, want)
 	}
 }

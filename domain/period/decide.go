@@ -4,7 +4,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/big"
-	"slices"
 	"strings"
 	"time"
 
@@ -416,14 +415,43 @@ func (c Void) decide(s State, at rule.At) ([]Event, error) {
 	return one(Voided(c), s.ours(at, "Q6"), said(c.Reason, "Q6", "作废理由", "reason"))
 }
 
-// How figures are cut into events: ours. A figure is 620 bytes at the most, so that a part stays far below what one event
-// may hold (256 KiB), and the parts of an append below what that may (1 MiB).
+// How figures are cut into events: ours. An event may hold 256 KiB and an append 1 MiB, metadata included. The exact mean over
+// many streets has a denominator of a hundred digits and more, so it is bytes that are counted.
 const (
-	PartFigures = 400  // in one event
-	MostFigures = 1600 // in one append
-	mostDigits  = 60   // of a numerator or denominator
-	mostName    = 60   // bytes
+	PartFigures = 400 // in one event, at most
+	partBytes   = 200_000
+	MostBytes   = 900_000 // of figures in one append, as [Figure.Size] counts them
+	mostDigits  = 1000    // of a numerator or denominator
+	mostName    = 60      // bytes
 )
+
+// Size is how many bytes the figure takes in an event, at most.
+func (f Figure) Size() int {
+	n := 128 + len(f.Unit) + len(f.Street) + len(f.Name) + len(f.N) + len(f.D) + len(f.Printed)
+	if f.Was != nil {
+		n += len(f.Was.N) + len(f.Was.D) + len(f.Was.Printed)
+	}
+	return n
+}
+
+// Portions cuts the figures of a result into lists that fit into one append each: all but the last are recorded before the seal,
+// with [RecordFigures], the last comes with it.
+func Portions(figures []Figure) [][]Figure { return portions(figures, len(figures), MostBytes) }
+
+// portions cuts figures into lists of at most so many, and of at most so many bytes.
+func portions(figures []Figure, most, bytes int) (lists [][]Figure) {
+	from, size := 0, 0
+	for i, f := range figures {
+		if i > from && (i-from == most || size+f.Size() > bytes) {
+			lists, from, size = append(lists, figures[from:i]), i, 0
+		}
+		size += f.Size()
+	}
+	if from < len(figures) {
+		lists = append(lists, figures[from:])
+	}
+	return lists
+}
 
 // parts cuts figures into the events that come before their seal, and refuses if they are not all there then.
 func (s State) parts(revision int, results string, figures []Figure, want int) ([]Event, *rule.Refusal) {
@@ -435,19 +463,19 @@ func (s State) parts(revision int, results string, figures []Figure, want int) (
 	if revision > 1 {
 		id = "Q5"
 	}
+	for _, f := range figures {
+		if r := f.check(id, revision); r != nil {
+			return nil, r
+		}
+	}
 	switch {
-	case len(figures) > MostFigures:
-		return nil, needs(id, fmt.Sprintf("一次最多记录 %d 个数值，其余须先行记录", MostFigures), fmt.Sprintf("at most %d figures at a time: record the others before", MostFigures))
+	case len(Portions(figures)) > 1:
+		return nil, needs(id, "数值过多，须分次先行记录", "too many figures for one append: record the others before")
 	case had+len(figures) != want:
 		return nil, needs(id, fmt.Sprintf("应有 %d 个数值，实有 %d 个", want, had+len(figures)), fmt.Sprintf("there should be %d figures, %d are here", want, had+len(figures)))
 	}
 	var es []Event
-	for chunk := range slices.Chunk(figures, PartFigures) {
-		for _, f := range chunk {
-			if r := f.check(id, revision); r != nil {
-				return nil, r
-			}
-		}
+	for _, chunk := range portions(figures, PartFigures, partBytes) {
 		es = append(es, FiguresRecorded{Revision: revision, Results: results, From: had, Figures: chunk})
 		had += len(chunk)
 	}
@@ -473,7 +501,7 @@ func (f Figure) check(id string, revision int) *rule.Refusal {
 
 // sound reports whether a value is an exact fraction with a printed form, or none.
 func (v Value) sound() bool {
-	if len(v.N) > mostDigits || len(v.D) > mostDigits || len(v.Printed) > mostDigits || v.Printed == "" {
+	if len(v.N) > mostDigits || len(v.D) > mostDigits || len(v.Printed) > mostName || v.Printed == "" {
 		return false
 	}
 	if v.N == "" && v.D == "" {

@@ -217,7 +217,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{"figures are recorded in order", isProvisional, by(ann, RecordFigures{Revision: 1, Results: hash("a"), From: 2, Figures: figures(2)}), rule.GuardFailed, "Q4"},
 		{"for the next revision", isProvisional, by(ann, RecordFigures{Revision: 2, Results: hash("a"), Figures: figures(2)}), rule.GuardFailed, "Q4"},
 		{"some of them", isProvisional, by(ann, RecordFigures{Revision: 1, Results: hash("a")}), rule.GuardFailed, "Q4"},
-		{"not too many at a time", isProvisional, by(ann, RecordFigures{Revision: 1, Results: hash("a"), Figures: figures(MostFigures + 1)}), rule.GuardFailed, "Q4"},
+		{"not too many at a time", isProvisional, by(ann, RecordFigures{Revision: 1, Results: hash("a"), Figures: figures(6000)}), rule.GuardFailed, "Q4"},
 		{"by the office", isProvisional, by(far, record), rule.OutsideJuris, "Q4"},
 
 		{"another district asks for nothing here", isOpen, by(person(orgs.StreetLeader, farStreet), exclude), rule.OutsideJuris, "I9"},
@@ -358,20 +358,21 @@ func objectionTo(i assessment.Indicator) FileObjection {
 
 // A result that is too large for one append is recorded before its seal, in parts of at most 400 figures.
 func TestALargeResultIsRecordedInParts(t *testing.T) {
-	n := 2*MostFigures + 950
+	n := 12_345
 	all := figures(n)
+	lists := Portions(all)
 	shown := PublishProvisional{Figures: n, Results: hash("large"), Cohort: hash("cohort of large")}
 	st := given(t, when(isRating, by(ann, shown), by(clock, ExpireClock{ID: "objection/1/0/2"}, 15*aDay))...)
-	for from := 0; from < 2*MostFigures; from += MostFigures {
-		es, err := st.does(by(ann, RecordFigures{Revision: 1, Results: hash("large"), From: from, Figures: all[from : from+MostFigures]}))
-		if err != nil || len(es) != MostFigures/PartFigures {
-			t.Fatalf("from %d: got %d events, %v", from, len(es), err)
+	from := 0
+	for _, list := range lists[:len(lists)-1] {
+		if _, err := st.does(by(ann, RecordFigures{Revision: 1, Results: hash("large"), From: from, Figures: list})); err != nil {
+			t.Fatalf("from %d: %v", from, err)
 		}
+		from += len(list)
 	}
-	c := Seal{Computed: computed("large", n), Figures: all[2*MostFigures:], Units: 2}
-	es, err := st.does(by(ann, c, ben))
-	if err != nil || len(es) != 4 {
-		t.Fatalf("got %d events, %v, want three parts and the seal", len(es), err)
+	c := Seal{Computed: computed("large", n), Figures: lists[len(lists)-1], Units: 2}
+	if _, err := st.does(by(ann, c, ben)); err != nil {
+		t.Fatal(err)
 	}
 	var read []Figure
 	for _, h := range st.history {
@@ -382,8 +383,8 @@ func TestALargeResultIsRecordedInParts(t *testing.T) {
 			read = append(read, f.Figures...)
 		}
 	}
-	if !reflect.DeepEqual(read, all) {
-		t.Errorf("got %d figures, want all %d", len(read), n)
+	if !reflect.DeepEqual(read, all) || len(lists) < 3 {
+		t.Errorf("got %d figures in %d appends, want all %d in several", len(read), len(lists), n)
 	}
 	if st.state.Phase != PhaseSealed || st.state.Result.Figures != n {
 		t.Errorf("got %s with %d figures", st.state.Phase, st.state.Result.Figures)
@@ -408,33 +409,46 @@ func TestPartsOfAnotherResultDoNotCount(t *testing.T) {
 	}
 }
 
-// The largest figures that are let through fit into what the log takes: 256 KiB an event, 1 MiB an append.
+// Whatever figures are let through: they fit into what the log takes, 256 KiB an event, 1 MiB an append, and none is lost.
 func TestNoPartIsTooLarge(t *testing.T) {
-	widest := func() Figure {
-		v := Value{N: "-" + strings.Repeat("9", mostDigits-1), D: strings.Repeat("9", mostDigits), Printed: strings.Repeat("9", mostDigits)}
+	widest := func(digits int) Figure {
+		v := Value{N: "-" + strings.Repeat("9", digits-1), D: strings.Repeat("9", digits), Printed: strings.Repeat("9", mostName)}
 		return Figure{Unit: orgs.UnitCode(strings.Repeat("x", 40)), Street: orgs.UnitCode(strings.Repeat("x", 40)), Name: strings.Repeat("x", mostName),
 			N: v.N, D: v.D, Printed: v.Printed, Was: &v, Gone: true}
 	}
-	if r := widest().check("Q5", 2); r != nil {
-		t.Fatal(r)
+	for _, digits := range []int{2, 60, 200, mostDigits} {
+		f := widest(digits)
+		if r := f.check("Q5", 2); r != nil {
+			t.Fatal(digits, r)
+		}
+		if b, err := json.Marshal(f); err != nil || len(b)+1 > f.Size() {
+			t.Errorf("a figure of %d bytes says that it has %d", len(b)+1, f.Size())
+		}
+		all := slices.Repeat([]Figure{f}, 2*MostBytes/f.Size()+1)
+		read := 0
+		for _, list := range Portions(all) {
+			es, r := State{}.parts(2, hash("x"), list, len(list))
+			if r != nil {
+				t.Fatal(r)
+			}
+			size := 0
+			for _, e := range es {
+				b, err := json.Marshal(e)
+				if err != nil || len(b) > 250<<10 {
+					t.Errorf("a part of figures of %d digits has %d bytes, %v", digits, len(b), err)
+				}
+				size += len(b) + 1024 // its metadata
+				read += len(e.(FiguresRecorded).Figures)
+			}
+			if size > 1<<20-8192 { // with the seal itself
+				t.Errorf("an append of figures of %d digits has %d bytes", digits, size)
+			}
+		}
+		if read != len(all) {
+			t.Errorf("figures of %d digits: %d of %d are in the parts", digits, read, len(all))
+		}
 	}
-	part := FiguresRecorded{Revision: 99, Results: hash("x"), From: 999_999}
-	for range PartFigures {
-		part.Figures = append(part.Figures, widest())
-	}
-	b, err := json.Marshal(part)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(b) > 256<<10 {
-		t.Errorf("a part may have %d bytes, more than an event holds", len(b))
-	}
-	if all := (len(b)+1024)*(MostFigures/PartFigures) + 8192; all > 1<<20 { // metadata, and the seal itself
-		t.Errorf("an append may have %d bytes, more than the log takes", all)
-	}
-	long := widest()
-	long.N += "9"
-	if long.check("Q5", 2) == nil {
+	if widest(mostDigits+1).check("Q5", 2) == nil {
 		t.Error("a number without end was let through")
 	}
 }

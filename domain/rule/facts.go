@@ -16,6 +16,7 @@ type Refs struct {
 	Demands  []stream.ID
 	Topics   []stream.ID
 	Orders   []stream.ID
+	Whistles []stream.ID
 	LinkedTo stream.ID // all demands that a topic governs
 	Schemes  []stream.ID
 	Periods  []stream.ID // each with the scheme that it is settled by
@@ -32,6 +33,7 @@ type Facts struct {
 	Schemes []SchemeFact
 	Periods []PeriodFact
 
+	Whistles []WhistleFact
 	Existing []stream.Name // those asked for that have events
 }
 
@@ -69,6 +71,14 @@ type OrderFact struct {
 	Cancelled bool
 
 	Dispatched time.Time // recorded
+}
+
+// WhistleFact is what other machines may know of a whistle.
+type WhistleFact struct {
+	ID     stream.ID
+	Street orgs.UnitCode   // that blew
+	Units  []orgs.UnitCode // that it summoned
+	Blown  time.Time       // recorded
 }
 
 // SchemeFact is what other machines may know of a scheme.
@@ -110,6 +120,15 @@ func (f Facts) Topic(id stream.ID) (TopicFact, bool) {
 		return TopicFact{}, false
 	}
 	return f.Topics[i], true
+}
+
+// Whistle returns the fact about a whistle.
+func (f Facts) Whistle(id stream.ID) (WhistleFact, bool) {
+	i := slices.IndexFunc(f.Whistles, func(w WhistleFact) bool { return w.ID == id })
+	if i < 0 {
+		return WhistleFact{}, false
+	}
+	return f.Whistles[i], true
 }
 
 // Scheme returns the fact about a scheme.

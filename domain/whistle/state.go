@@ -84,6 +84,15 @@ func (u Unit) Standing() Standing {
 	return OnTime
 }
 
+// Fact is what other machines may know of the whistle.
+func (s State) Fact() rule.WhistleFact {
+	f := rule.WhistleFact{ID: s.ID, Street: s.Street, Blown: s.BlownAt}
+	for _, u := range s.Units {
+		f.Units = append(f.Units, u.Code)
+	}
+	return f
+}
+
 // Unit returns a summoned unit.
 func (s State) Unit(code orgs.UnitCode) (Unit, bool) {
 	i := slices.IndexFunc(s.Units, func(u Unit) bool { return u.Code == code })
