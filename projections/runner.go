@@ -84,6 +84,8 @@ type Runner struct {
 	search *Search
 
 	units    atomic.Pointer[orgs.Tree]
+	setting  atomic.Pointer[keptSetting]
+	results  *results
 	position atomic.Uint64
 	live     atomic.Bool
 	progress atomic.Uint64 // bits of a float64
@@ -131,7 +133,7 @@ func Open(ctx context.Context, c Config) (*Runner, error) {
 		}
 	}
 	r := &Runner{config: c, views: slices.Concat(All(), c.Further), tables: []Table{streamsTable, parkedTable},
-		changed: make(chan struct{}), restart: make(chan struct{}, 1), done: make(chan struct{}), parked: map[string]int{}}
+		results: newResults(), changed: make(chan struct{}), restart: make(chan struct{}, 1), done: make(chan struct{}), parked: map[string]int{}}
 	for _, v := range r.views {
 		r.tables = append(r.tables, v.Tables()...)
 	}

@@ -23,7 +23,7 @@ func gather(t testing.TB, kept map[stream.ID]Case, scope Scope, p Position) asse
 func scopes(s *story) []Scope {
 	from, to := calendar.DateOf(s.log[0].Meta.Recorded), calendar.DateOf(s.now)
 	first := from + calendar.Date(s.random.IntN(int(to-from)))
-	return []Scope{{"", from - 400, to + 400}, {"150105", first, first + 6}, {"150102", from, to}, {"150105003", first, to}, {"", first, first}}
+	return []Scope{{"", from - 400, to + 400, from}, {"150105", first, first + 6, from}, {"150102", from, to, from}, {"150105003", first, to, from}, {"", first, first, from}}
 }
 
 // difference shows where two facts differ, "" if they do not.
@@ -84,7 +84,7 @@ func TestWhatWasRecordedLaterCountsForNothing(t *testing.T) {
 // known as early as the mark before them.
 func TestAMarkWithoutItsPositionIsFound(t *testing.T) {
 	s := tell(1, 400)
-	all := Scope{"", 1, calendar.DateOf(s.now) + 400}
+	all := Scope{"", 1, calendar.DateOf(s.now) + 400, 0}
 	honest := keep(s.log, s.units)
 	tried := 0
 	for i, e := range s.log {

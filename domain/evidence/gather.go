@@ -13,16 +13,17 @@ import (
 
 // Scope says which cases are asked for: those of a jurisdiction that can count in a span of days.
 type Scope struct {
-	Jurisdiction orgs.UnitCode // a district, or a unit in it; "" = everything
+	Jurisdiction orgs.UnitCode // a district, or a unit in it; the city, or "", is everything
 	First, Last  calendar.Date // both included, in city time
+	Base         calendar.Date // the day that load is compared with
 }
 
-// ScopeOf returns the scope of a jurisdiction; that of the city is everything.
-func ScopeOf(units *orgs.Tree, jurisdiction orgs.UnitCode, first, last calendar.Date) Scope {
-	if u, known := units.Unit(jurisdiction); known && u.Kind == orgs.City {
-		jurisdiction = ""
+// In returns the scope with the city's jurisdiction as what it is: everything.
+func (s Scope) In(units *orgs.Tree) Scope {
+	if u, known := units.Unit(s.Jurisdiction); known && u.Kind == orgs.City {
+		s.Jurisdiction = ""
 	}
-	return Scope{jurisdiction, first, last}
+	return s
 }
 
 // holds reports whether a case that lies there is of the jurisdiction.
@@ -63,11 +64,18 @@ func Gather(cases []Case, scope Scope, asOf Position, more func(ids []stream.ID)
 		d := &all.demands[i]
 		d.Orders = slices.DeleteFunc(d.Orders, func(o stream.ID) bool { return !g.taken[o] }) // those that never came to be
 		d.Dispatched = len(d.Orders) > 0
-		if len(d.Orders) == 0 {
-			d.Orders = nil
-		}
+		d.Orders = some(d.Orders)
 	}
-	return assessment.Facts{Demands: all.demands, Legs: all.legs, Summonses: all.summonses, Disputes: all.disputes, Topics: all.topics, Blocks: all.blocks}, nil
+	return assessment.Facts{Demands: some(all.demands), Legs: some(all.legs), Summonses: some(all.summonses), Disputes: some(all.disputes),
+		Topics: some(all.topics), Blocks: some(all.blocks)}, nil
+}
+
+// some returns a list, nil if it is empty: equal facts are equal bytes.
+func some[T any](xs []T) []T {
+	if len(xs) == 0 {
+		return nil
+	}
+	return xs
 }
 
 // gathering is one question under way.

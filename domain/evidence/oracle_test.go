@@ -343,6 +343,10 @@ func (o oracle) order(id stream.ID) *judged {
 			served = slices.DeleteFunc(served, func(d stream.ID) bool { return d == b.Demand })
 		case order.Reassigned:
 			leg().Lead = b.Lead
+		case order.Rated:
+			if b.Leg <= len(j.legs) {
+				j.legs[b.Leg-1].Rating = b.Score
+			}
 		}
 		since, running = after.Since, after.Running
 	}

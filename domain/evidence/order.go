@@ -34,6 +34,7 @@ const (
 	orderAttached                     // id of a demand
 	orderDetached                     // id of a demand
 	orderHanded                       // to the unit that continues a grid
+	orderRated                        // number of the leg, points
 )
 
 func (w *pen) order(before, after order.State) {
@@ -128,6 +129,10 @@ func (w *pen) order(before, after order.State) {
 	case order.DemandDetached:
 		w.mark(orderDetached, 0)
 		w.id(b.Demand)
+	case order.Rated:
+		w.mark(orderRated, 0)
+		w.num(uint64(b.Leg))
+		w.num(uint64(b.Score))
 	case order.Reassigned:
 		if b.Lead != before.Lead {
 			w.mark(orderHanded, 0)
@@ -295,6 +300,10 @@ func (f *folder) order(id stream.ID, r *reader) {
 			}
 		case orderHanded:
 			l.Lead = r.code()
+		case orderRated:
+			if leg, score := r.num(), int(r.num()); leg >= 1 && leg <= uint64(len(f.legs)-began) {
+				f.legs[began+int(leg)-1].Rating = score
+			}
 		case lateMark:
 			r.instant()
 		}

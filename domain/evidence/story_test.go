@@ -137,7 +137,7 @@ func (s *story) step() {
 		s.add(name, order.Dispatched{Number: s.number(), Demands: s.some(stream.Demand), Patrol: one(s, true, false), Kind: one(s, kinds...), Matter: "010102", Urgency: one(s, "A", "D", ""),
 			Lead: s.unit(), Competent: one(s, "", s.unit()), CoUnits: one(s, nil, []orgs.UnitCode{s.unit(), s.unit()}), By: s.unit(), Place: s.unit(),
 			Grid: one(s, orgs.GridCode(""), "150105003001001"), Sign: s.due(calendar.Sign), Contact: one(s, s.due(calendar.Contact), calendar.Due{}), Handle: s.due(calendar.Handle)})
-	case n < 6 || len(s.of[stream.Topic]) == 0:
+	case n < 6 && len(s.of[stream.Topic]) < 4 || len(s.of[stream.Topic]) == 0:
 		_, name := s.begin(stream.Topic)
 		s.add(name, topic.Proposed{Unit: s.unit()})
 	case n < 7:
@@ -212,7 +212,8 @@ func (s *story) moveOrder(name stream.Name) {
 		order.ExtensionGranted{Handle: work}, order.DeadlineRecomputed{Replaces: replaced, Clock: moved}, order.DeadlineRecomputed{Replaces: replaced, Clock: moved},
 		order.ReworkOrdered{Round: before.Round + 1, Rework: s.due(calendar.Rework)}, order.Reopened{Round: before.Round + 1, Rework: s.due(calendar.Rework)},
 		order.Closed{Cause: "answered"}, order.Cancelled{Cause: "error"}, order.DemandAttached{Demand: s.any(stream.Demand)}, order.DemandAttached{Demand: s.any(stream.Demand)},
-		order.DemandDetached{Demand: s.any(stream.Demand)}, order.Reassigned{Lead: s.unit()}, order.Reassigned{Lead: before.Lead, Worker: "w1"}, order.SupervisionIssued{}, order.CoUnitReleased{}))
+		order.DemandDetached{Demand: s.any(stream.Demand)}, order.Reassigned{Lead: s.unit()}, order.Reassigned{Lead: before.Lead, Worker: "w1"}, order.SupervisionIssued{}, order.CoUnitReleased{},
+		order.Rated{Leg: 1 + s.random.IntN(2), Score: s.random.IntN(101)}))
 }
 
 // keep keeps the tracks of a log as a follower of it would. The marks of an event that is named as early get the position of the

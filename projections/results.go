@@ -1,0 +1,57 @@
+package projections
+
+import (
+	"context"
+
+	"gridcase/domain/assessment"
+)
+
+// resultsKept is how many results are kept, and casesKept how many cases may lie behind them together: about 600 bytes each.
+const (
+	resultsKept = 8
+	casesKept   = 600_000
+)
+
+// results keeps what was computed last, and computes one thing at a time: a city's year takes both cores, and most questions
+// after it open one of its figures. What was computed for some positions stays true for ever.
+type results struct {
+	busy chan struct{} // holds one token
+	kept []computed    // the latest first
+}
+
+type computed struct {
+	key     string
+	results *assessment.Results
+	cases   int
+}
+
+func newResults() *results { return &results{busy: make(chan struct{}, 1)} }
+
+// get returns the results for a key, and computes them if they are not kept.
+func (r *results) get(ctx context.Context, key string, compute func() (*assessment.Results, int, error)) (*assessment.Results, error) {
+	select {
+	case r.busy <- struct{}{}:
+		defer func() { <-r.busy }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	for i, c := range r.kept {
+		if c.key == key {
+			copy(r.kept[1:i+1], r.kept[:i])
+			r.kept[0] = c
+			return c.results, nil
+		}
+	}
+	found, cases, err := compute()
+	if err != nil {
+		return nil, err
+	}
+	kept, sum := []computed{{key, found, cases}}, cases
+	for _, c := range r.kept {
+		if sum += c.cases; len(kept) < resultsKept && sum <= casesKept {
+			kept = append(kept, c)
+		}
+	}
+	r.kept = kept
+	return found, nil
+}
