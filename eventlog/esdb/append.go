@@ -95,7 +95,7 @@ type appending struct {
 
 	ends   bool // the stream was seen to end at expect, and nothing was sent since
 	sent   bool // an attempt was made: what is found now is ours
-	unsure bool // of an attempt there was no answer, and we have not looked since
+	unsure bool // of an attempt there was no answer: it may still happen
 	commit eventlog.Commit
 }
 
