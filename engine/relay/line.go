@@ -76,7 +76,7 @@ type item struct {
 	matter   string
 	id       string
 	body     []byte // nil: to be read again
-	mark     *mark // nil: held, so the cursor may pass it
+	mark     *mark  // nil: held, so the cursor may pass it
 
 	held     bool
 	attempts int
@@ -136,6 +136,9 @@ const ahead = 512
 func newLine(ctx context.Context, c Config, o Out) (*line, error) {
 	if err := o.Terms.Check(); err != nil {
 		return nil, err
+	}
+	if c.look == 0 {
+		c.look = 2 * time.Second
 	}
 	if o.AtOnce == 0 {
 		o.AtOnce = 16
@@ -244,7 +247,7 @@ func (l *line) run() {
 	for _, q := range l.cases {
 		l.schedule(q)
 	}
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(l.look)
 	defer tick.Stop()
 	for running := true; running; {
 		l.pump(ctx, sending)
@@ -486,10 +489,13 @@ func (l *line) deliver(ctx context.Context, it *item) {
 	case <-m.Acked():
 	case <-m.Nacked():
 		if d.err == nil {
-			d.err = context.Canceled
+			d.err = errRefrained
 		}
 	}
 }
+
+// errRefrained: the message was not tried at all.
+var errRefrained = errors.New("the destination is left alone")
 
 // errOtherBody: what was tried can not be sent again as it was.
 var errOtherBody = errors.New("it would be sent with another body than before")
@@ -512,8 +518,12 @@ func (l *line) settle(d *delivery) {
 		l.switchOff("the destination answered 410: it wants nothing more")
 	case d.shelved:
 		l.fail(q, it, d.err)
-	case d.err != nil: // nobody tried, or it could not be read: it stays where it is
-		if !errors.Is(d.err, context.Canceled) && !errors.Is(d.err, gobreaker.ErrOpenState) && !errors.Is(d.err, gobreaker.ErrTooManyRequests) {
+	case errors.Is(d.err, errRefrained): // the breaker let nothing through: it stays where it is
+		l.mu.Lock()
+		l.until = later(l.until, time.Now().Add(time.Second))
+		l.mu.Unlock()
+	case d.err != nil: // it was cut off, or could not be read: as above
+		if !errors.Is(d.err, context.Canceled) {
 			l.Logger.Warn("a relay could not read a message", "relay", l.out.Name, "position", it.position, "error", d.err)
 			l.rest = later(l.rest, time.Now().Add(time.Second))
 		}
@@ -659,6 +669,7 @@ func (l *line) fulfil(ctx context.Context) {
 				l.Logger.Warn("a parked message was given up by hand", "relay", l.out.Name, "position", w.a)
 				l.done(q, q.items[i])
 				l.schedule(q)
+				l.probe()
 				break
 			}
 		case wishReplay:
@@ -695,7 +706,15 @@ func (l *line) resume() {
 			}
 		}
 	}
+	l.probe()
 	l.hurry()
+}
+
+// probe has the next message go at once: a person says that things have changed.
+func (l *line) probe() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.until = time.Time{}
 }
 
 // hurry tries at once what waits for its next attempt, unless the destination named the instant.

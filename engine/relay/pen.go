@@ -13,10 +13,9 @@ import (
 // pen writes into the book what a line has to say, in that order, while the line goes on: as much at once as has gathered
 // since the last fsync. The cursor is written with or after all that was put before it, never ahead of it.
 type pen struct {
-	book    *Book
-	name    string
-	logger  *slog.Logger
-	unsaved func()
+	book   *Book
+	name   string
+	logger *slog.Logger
 
 	mu      sync.Mutex
 	changes []change
@@ -29,7 +28,7 @@ type pen struct {
 }
 
 func newPen(c Config, name string, at eventlog.Position) *pen {
-	p := &pen{book: c.Book, name: name, logger: c.Logger, unsaved: c.unsaved, at: at, written: at, over: make(chan struct{})}
+	p := &pen{book: c.Book, name: name, logger: c.Logger, at: at, written: at, over: make(chan struct{})}
 	p.wake = sync.NewCond(&p.mu)
 	go p.write()
 	return p
@@ -96,9 +95,6 @@ func (p *pen) write() {
 			return
 		}
 		p.mu.Unlock()
-		if p.unsaved != nil {
-			p.unsaved()
-		}
 		err := p.book.write(context.Background(), append(changes[:len(changes):len(changes)], func(ctx context.Context, tx *sql.Tx) error {
 			_, err := tx.ExecContext(ctx, "UPDATE relays SET position = max(position, ?) WHERE name = ?", int64(at), p.name)
 			return err

@@ -47,10 +47,10 @@ type Config struct {
 	Out    []Out
 	Logger *slog.Logger // nil: nobody reads
 
-	early     bool   // a test stores the cursor before it sends, to see that it is noticed
-	freshIDs  bool   // as above: each attempt gets an id of its own
-	unordered bool   // as above: no message waits for the one before it in its case
-	unsaved   func() // called before anything is written to the book; a test stops there
+	early     bool          // a test stores the cursor before it sends, to see that it is noticed
+	freshIDs  bool          // as above: each attempt gets an id of its own
+	unordered bool          // as above: no message waits for the one before it in its case
+	look      time.Duration // how often the book is looked into for wishes; 0: 2 s
 }
 
 // Out is one destination.
@@ -118,7 +118,6 @@ type Relays struct {
 	lines  []*line
 	router *message.Router
 	done   chan error
-	stop   context.CancelFunc
 }
 
 // Start lets the relays run until Close. A destination that is down keeps nobody from starting.
@@ -141,16 +140,18 @@ func Start(ctx context.Context, c Config) (*Relays, error) {
 		}
 		r.lines = append(r.lines, l)
 	}
-	background, stop := context.WithCancel(context.Background())
-	r.stop = stop
-	go func() { r.done <- router.Run(background) }()
-	return r, nil
+	go func() { r.done <- router.Run(context.Background()) }()
+	select {
+	case <-router.Running():
+		return r, nil
+	case err := <-r.done:
+		return nil, fmt.Errorf("relays: %w", err)
+	}
 }
 
 // Close ends the relays. What is under way is waited for; what it came to is written down.
 func (r *Relays) Close() error {
-	r.stop()
-	err := <-r.done
+	err := errors.Join(r.router.Close(), <-r.done)
 	for _, l := range r.lines {
 		err = errors.Join(err, l.Close(), l.out.Publisher.Close())
 	}
