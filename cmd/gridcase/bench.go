@@ -19,7 +19,7 @@ type benchCmd struct {
 	Demands int           `default:"1000000" help:"Demands of the query and restart measurements."`
 	Year    int           `default:"5000" help:"Demands of the synthetic year behind follow, decode and rebuild."`
 	Orders  int           `default:"20000" help:"Open orders of the deadline sweep; 100000 take 8 GB and some minutes."`
-	Only    string        `help:"Only this part: append, log, views, deadlines or intake."`
+	Only    string        `help:"Only this part: append, log, views, deadlines, relay or intake."`
 }
 
 func (c benchCmd) Run(ctx context.Context, s streams) error {
@@ -40,6 +40,7 @@ func (c benchCmd) Run(ctx context.Context, s streams) error {
 		{"log", func() error { return benchLog(ctx, dir, c.Year, c.Repeats, t) }},
 		{"views", func() error { return benchViews(ctx, dir, c.Demands, t) }},
 		{"deadlines", func() error { return benchDeadlines(ctx, dir, c.Orders, t) }},
+		{"relay", func() error { return benchRelay(ctx, dir, min(c.Year, 2000), c.Repeats, t) }},
 		{"intake", func() error { return benchIntake(ctx, dir, c.For, c.Repeats, t) }},
 	}
 	for _, p := range parts {

@@ -22,22 +22,37 @@ func (c configFile) BeforeResolve(k *kong.Kong, ctx *kong.Context, trace *kong.P
 	if path == "" {
 		return nil
 	}
+	r, err := readSettings(path, b)
+	if err != nil {
+		return err
+	}
+	ctx.AddResolver(r)
+	return nil
+}
+
+// into reads what the file says about relays and feeds.
+func (c configFile) into(b *border) error {
+	_, err := readSettings(string(c), b)
+	return err
+}
+
+// readSettings reads a file: relays and feeds into the border, all else by its name.
+func readSettings(path string, b *border) (*settings, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return fmt.Errorf("configuration: %w", err)
+		return nil, fmt.Errorf("configuration: %w", err)
 	}
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
-		return fmt.Errorf("configuration %s: %s", path, yaml.FormatError(err, false, true))
+		return nil, fmt.Errorf("configuration %s: %s", path, yaml.FormatError(err, false, true))
 	}
 	r := &settings{path: path, values: map[string]string{}, lines: map[string]int{}, border: b}
 	for _, doc := range file.Docs {
 		if err := r.gather("", doc.Body); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	ctx.AddResolver(r)
-	return nil
+	return r, nil
 }
 
 // settings are the values of one file by their dotted names, with the line each stands on.

@@ -198,8 +198,8 @@ type abroad struct {
 }
 
 // open starts relays and feeds. A destination or a broker that is down keeps no house from opening, and does not make it unready.
-func (h *house) open(ctx context.Context, b *border, api http.Handler, registry *prometheus.Registry, logger *slog.Logger) (a *abroad, err error) {
-	a = &abroad{handler: api}
+func (h *house) open(ctx context.Context, b *border, api http.Handler, registry *prometheus.Registry, logger *slog.Logger) (_ *abroad, err error) {
+	a := &abroad{handler: api}
 	if b == nil || len(b.Relays)+len(b.Feeds) == 0 {
 		return a, nil
 	}

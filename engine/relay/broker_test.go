@@ -102,7 +102,7 @@ func TestKafkaIsSentTheCaseAsKey(t *testing.T) {
 	b.SetHandlerByMap(map[string]sarama.MockResponse{
 		"ApiVersionsRequest": sarama.NewMockApiVersionsResponse(t),
 		"MetadataRequest":    sarama.NewMockMetadataResponse(t).SetBroker(b.Addr(), b.BrokerID()).SetLeader("events", 0, b.BrokerID()),
-		"ProduceRequest":     sarama.NewMockProduceResponse(t).SetVersion(3),
+		"ProduceRequest":     sarama.NewMockProduceResponse(t).SetVersion(5),
 	})
 	p := relay.Broker{Kafka: []string{b.Addr()}}.Publisher(slog.New(slog.DiscardHandler))
 	m := message.NewMessage("m-1", []byte(`{"id":"m-1"}`))

@@ -123,7 +123,7 @@ func (h *house) step(i int) eventlog.Event {
 }
 
 // everything is what the street may be told of demands.
-var everything = relay.Terms{Types: []string{"demand-*/1"}, Role: orgs.StreetLeader, Unit: street}
+var everything = relay.Terms{Types: []string{"demand"}, Role: orgs.StreetLeader, Unit: street}
 
 // got is one attempt as the receiver saw it.
 type got struct {

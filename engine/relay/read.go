@@ -88,7 +88,7 @@ func (l *line) judge(ctx context.Context, folder *event.Folder, ev eventlog.Even
 
 // message returns what leaves of an event, nil if nothing does.
 func (l *line) message(ctx context.Context, ev eventlog.Event, e event.Entry) ([]byte, error) {
-	if _, strange := e.Body.(event.Unknown); strange && l.out.Terms.names(ev.Type) {
+	if _, strange := e.Body.(event.Unknown); strange && l.out.Terms.names(e.Stream, ev.Type) {
 		return nil, fmt.Errorf("%s at position %s: %w", ev.Type, ev.Position, errStrange)
 	}
 	leaves, err := l.out.Terms.permit(ctx, l.House, e)

@@ -25,7 +25,7 @@ import (
 // Terms say what may leave for one destination. Nothing that is not permitted here does: an outsider gets what a holder of the
 // role at the unit reads in the feed of events, or less, and no personal data but as ciphertext, if at all.
 type Terms struct {
-	Types       []string      // stored names, with * for any characters but the stroke: "demand-*/1", "order-closed/1"
+	Types       []string      // kinds of streams, such as "order"; or stored names, with * for any characters but the stroke: "demand-raised/1"
 	Role        orgs.Role     // in which the receiver reads
 	Unit        orgs.UnitCode // at which the role is held; its jurisdiction is where the cases lie
 	Actor       string        // of a channel: the id under which it raises demands; it gets those, and what becomes of them
@@ -44,7 +44,7 @@ var silent = []orgs.Role{orgs.Resident, orgs.StairwellHead, orgs.BuildingHead, o
 func (t Terms) Check() error {
 	switch {
 	case len(t.Types) == 0:
-		return errors.New("types: name the events that may leave, such as order-*/1")
+		return errors.New("types: name what may leave, such as order, or demand-raised/1")
 	case !slices.Contains(orgs.Roles(), t.Role):
 		return fmt.Errorf("role: there is no role %q", t.Role)
 	case slices.Contains(silent, t.Role):
@@ -57,6 +57,9 @@ func (t Terms) Check() error {
 		return fmt.Errorf("reports: %s is not told of reports", t.Role)
 	}
 	for _, p := range t.Types {
+		if slices.Contains(kinds, stream.Category(p)) {
+			continue
+		}
 		if _, err := path.Match(p, ""); err != nil {
 			return fmt.Errorf("types: %q: %w", p, err)
 		}
@@ -67,20 +70,24 @@ func (t Terms) Check() error {
 	return nil
 }
 
+// kinds are the streams of which something may leave.
+var kinds = []stream.Category{stream.Demand, stream.Topic, stream.Order, stream.Dispute, stream.Whistle, stream.Admission, stream.Duties, stream.Gate,
+	stream.Unit, stream.Grids, stream.Calendar, stream.Policy}
+
 func matches(pattern, typ string) bool {
 	ok, err := path.Match(pattern, typ)
 	return ok && err == nil
 }
 
-// names reports whether the terms name a type.
-func (t Terms) names(typ string) bool {
-	return slices.ContainsFunc(t.Types, func(p string) bool { return matches(p, typ) })
+// names reports whether the terms name a type, or the kind of stream it is on.
+func (t Terms) names(n stream.Name, typ string) bool {
+	return slices.ContainsFunc(t.Types, func(p string) bool { return p == string(n.Category()) || matches(p, typ) })
 }
 
 // permit reports whether an event may leave. The entry shows the transition; what a case has become since counts too: of a
 // demand that was, is, or has become a report, nothing leaves without its being named.
 func (t Terms) permit(ctx context.Context, h House, e event.Entry) (bool, error) {
-	if !t.names(e.Body.EventType()) {
+	if !t.names(e.Stream, e.Body.EventType()) {
 		return false, nil
 	}
 	units := h.Units()
