@@ -70,6 +70,8 @@ func TestASeededArrowIsSeen(t *testing.T) {
 		{"projections", "runner.go", "gridcase/engine"},
 		{"engine", "engine.go", "gridcase/projections"},
 		{"api", "server.go", "modernc.org/sqlite"},
+		{"engine", "engine.go", "github.com/ThreeDotsLabs/watermill/message"},
+		{"api", "event.go", "github.com/nats-io/nats.go"},
 	} {
 		if forbidden(c[0], c[1], c[2]) == "" {
 			t.Errorf("%s/%s may import %s", c[0], c[1], c[2])
@@ -92,6 +94,9 @@ func forbidden(room, file, imp string) string {
 		if imp == "modernc.org/sqlite" && room != "cmd" && !strings.HasPrefix(file, "sqlite/") {
 			return "only cmd names a driver"
 		}
+		if abroad(imp) && room != "cmd" && !(room == "engine" && strings.HasPrefix(file, "relay/")) {
+			return "only engine/relay speaks with other systems"
+		}
 		return ""
 	}
 	target, sub, _ := strings.Cut(inner, "/")
@@ -108,6 +113,16 @@ func forbidden(room, file, imp string) string {
 		return "no such arrow"
 	}
 	return ""
+}
+
+// abroad reports whether a package carries messages to other systems.
+func abroad(imp string) bool {
+	for _, p := range []string{"github.com/ThreeDotsLabs/", "github.com/IBM/sarama", "github.com/nats-io/"} {
+		if strings.HasPrefix(imp, p) {
+			return true
+		}
+	}
+	return false
 }
 
 // sources returns the imports of every file that is no test, by its path from the module's root.

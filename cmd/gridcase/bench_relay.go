@@ -15,17 +15,25 @@ import (
 	"gridcase/domain/orgs"
 	"gridcase/engine/relay"
 	"gridcase/eventlog"
+	"gridcase/eventlog/sqlite"
 )
 
 // benchRelay measures how fast a relay hands what happened in a year to a receiver in this process, and to a file, against following the
 // same log alone: with permission, envelope, signature, the way there and back, and the cursor on disk.
 func benchRelay(ctx context.Context, dir string, year, repeats int, t *table) (err error) {
-	seeded, err := seedInMemory(ctx, seeding{size: city.Street, demands: year, seed: 1})
+	seeded, err := seedInMemory(ctx, seeding{size: city.Whole, demands: year, seed: 1})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, seeded.close()) }()
-	log := seeded.log
+	log, err := sqlite.Open(ctx, filepath.Join(dir, "relayed.db"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	if _, err := log.Load(ctx, seeded.loaded(ctx, &err)); err != nil {
+		return err
+	}
 	end, err := log.End(ctx)
 	if err != nil {
 		return err
@@ -77,8 +85,8 @@ func benchRelay(ctx context.Context, dir string, year, repeats int, t *table) (e
 			}
 		}
 	}
-	t.ratio("relay to a webhook in this process, 16 at once", "follow alone, in memory", hooked, follow, "messages/s", "")
-	t.ratio("relay to a file, 256 at once", "follow alone, in memory", filed, follow, "messages/s", "")
+	t.ratio("relay to a webhook in this process, 16 at once", "follow alone", hooked, follow, "messages/s", "")
+	t.ratio("relay to a file, 256 at once", "follow alone", filed, follow, "messages/s", "")
 	return nil
 }
 
