@@ -82,6 +82,8 @@ func TestASeededArrowIsSeen(t *testing.T) {
 		{"eventlog", "ledger/leaf.go", "google.golang.org/grpc"},
 		{"eventlog", "esdb/log.go", "gridcase/eventlog/esdbtest"},
 		{"eventlog", "sqlite/log.go", "gridcase/eventlog/faultnet"},
+		{"engine", "engine.go", "github.com/ThreeDotsLabs/watermill/message"},
+		{"api", "event.go", "github.com/nats-io/nats.go"},
 	} {
 		if forbidden(c[0], c[1], c[2]) == "" {
 			t.Errorf("%s/%s may import %s", c[0], c[1], c[2])
@@ -107,6 +109,9 @@ func forbidden(room, file, imp string) string {
 		if (strings.HasPrefix(imp, "github.com/EventStore/") || strings.HasPrefix(imp, "google.golang.org/grpc")) && (room != "eventlog" || !strings.HasPrefix(file, "esdb")) {
 			return "only eventlog/esdb and its test node speak to EventStoreDB"
 		}
+		if abroad(imp) && room != "cmd" && !(room == "engine" && strings.HasPrefix(file, "relay/")) {
+			return "only engine/relay speaks with other systems"
+		}
 		return ""
 	}
 	if room != "cmd" && slices.Contains(forTests, inner) {
@@ -126,6 +131,16 @@ func forbidden(room, file, imp string) string {
 		return "no such arrow"
 	}
 	return ""
+}
+
+// abroad reports whether a package carries messages to other systems.
+func abroad(imp string) bool {
+	for _, p := range []string{"github.com/ThreeDotsLabs/", "github.com/IBM/sarama", "github.com/nats-io/"} {
+		if strings.HasPrefix(imp, p) {
+			return true
+		}
+	}
+	return false
 }
 
 // sources returns the imports of every file that is no test, by its path from the module's root.

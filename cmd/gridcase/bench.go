@@ -20,7 +20,7 @@ type benchCmd struct {
 	Year    int           `default:"5000" help:"Demands of the synthetic year behind follow, decode and rebuild."`
 	Orders  int           `default:"20000" help:"Open orders of the deadline sweep; 100000 take 8 GB and some minutes."`
 	Cases   int           `default:"50000" help:"Demands with an order each of the assessment; a city's year has 260000, takes 6 GB and some minutes."`
-	Only    string        `help:"Only this part: append, remote, log, views, deadlines, intake or assessment."`
+	Only    string        `help:"Only this part: append, remote, log, views, deadlines, relay, intake or assessment."`
 }
 
 func (c benchCmd) Run(ctx context.Context, s streams) error {
@@ -43,6 +43,7 @@ func (c benchCmd) Run(ctx context.Context, s streams) error {
 		{"views", func() error { return benchViews(ctx, dir, c.Demands, t) }},
 		{"deadlines", func() error { return benchDeadlines(ctx, dir, c.Orders, t) }},
 		{"assessment", func() error { return benchAssessment(ctx, dir, c.Cases, t) }},
+		{"relay", func() error { return benchRelay(ctx, dir, min(c.Year, 2000), c.Repeats, t) }},
 		{"intake", func() error { return benchIntake(ctx, dir, c.For, c.Repeats, t) }},
 	}
 	for _, p := range parts {

@@ -12,31 +12,47 @@ import (
 )
 
 // configFile is the --config flag. The file is one mapping; nested names are joined by dots: serve.listen sets --listen of
-// serve. What a flag or the environment says comes first; an unknown setting is an error with its line.
+// serve. What a flag or the environment says comes first; an unknown setting is an error with its line. Relays and feeds have no flags:
+// they stand under names of their own.
 type configFile string
 
 // BeforeResolve reads the file and puts it behind flags and environment.
-func (c configFile) BeforeResolve(k *kong.Kong, ctx *kong.Context, trace *kong.Path) error {
+func (c configFile) BeforeResolve(k *kong.Kong, ctx *kong.Context, trace *kong.Path, b *border) error {
 	path := string(ctx.FlagValue(trace.Flag).(configFile))
 	if path == "" {
 		return nil
 	}
-	text, err := os.ReadFile(path)
+	r, err := readSettings(path, b)
 	if err != nil {
-		return fmt.Errorf("configuration: %w", err)
-	}
-	file, err := parser.ParseBytes(text, 0)
-	if err != nil {
-		return fmt.Errorf("configuration %s: %s", path, yaml.FormatError(err, false, true))
-	}
-	r := &settings{path: path, values: map[string]string{}, lines: map[string]int{}}
-	for _, doc := range file.Docs {
-		if err := r.gather("", doc.Body); err != nil {
-			return err
-		}
+		return err
 	}
 	ctx.AddResolver(r)
 	return nil
+}
+
+// into reads what the file says about relays and feeds.
+func (c configFile) into(b *border) error {
+	_, err := readSettings(string(c), b)
+	return err
+}
+
+// readSettings reads a file: relays and feeds into the border, all else by its name.
+func readSettings(path string, b *border) (*settings, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("configuration: %w", err)
+	}
+	file, err := parser.ParseBytes(text, 0)
+	if err != nil {
+		return nil, fmt.Errorf("configuration %s: %s", path, yaml.FormatError(err, false, true))
+	}
+	r := &settings{path: path, values: map[string]string{}, lines: map[string]int{}, border: b}
+	for _, doc := range file.Docs {
+		if err := r.gather("", doc.Body); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
 }
 
 // settings are the values of one file by their dotted names, with the line each stands on.
@@ -44,6 +60,7 @@ type settings struct {
 	path   string
 	values map[string]string
 	lines  map[string]int
+	border *border
 }
 
 func (s *settings) gather(prefix string, n ast.Node) error {
@@ -60,6 +77,12 @@ func (s *settings) gather(prefix string, n ast.Node) error {
 	}
 	for _, pair := range pairs {
 		name, line := prefix+pair.Key.GetToken().Value, pair.Key.GetToken().Position.Line
+		if into := s.border.part(name); into != nil {
+			if err := yaml.NodeToValue(pair.Value, into, yaml.Strict(), yaml.DisallowUnknownField()); err != nil {
+				return fmt.Errorf("configuration %s: %s: %s", s.path, name, yaml.FormatError(err, false, true))
+			}
+			continue
+		}
 		switch v := pair.Value.(type) {
 		case *ast.MappingNode, *ast.MappingValueNode:
 			if err := s.gather(name+".", v); err != nil {

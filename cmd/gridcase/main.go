@@ -32,6 +32,7 @@ type program struct {
 	Units    unitsCmd    `cmd:"" help:"Load, list and check units and grids."`
 	Policies policiesCmd `cmd:"" help:"List, show and publish the policies of deadlines and escalation."`
 	Calendar calendarCmd `cmd:"" help:"List and publish notices of days off and make-up workdays."`
+	Relays   relaysCmd   `cmd:"" help:"List what leaves for other systems, hold it, send it again."`
 	Bench    benchCmd    `cmd:"" help:"Measure ratios against the limits of this machine."`
 	Version  versionCmd  `cmd:"" help:"Print the version of the program and of SQLite."`
 }
@@ -61,7 +62,7 @@ func run(ctx context.Context, args []string, io streams) (status int) {
 		kong.DefaultEnvars("GRIDCASE"),
 		kong.Writers(io.out, io.err),
 		kong.Exit(func(code int) { exited = code }),
-		kong.Bind(io),
+		kong.Bind(io, &border{}),
 		kong.BindTo(ctx, (*context.Context)(nil)),
 	)
 	if err != nil {

@@ -30,8 +30,8 @@ type serveCmd struct {
 	Fire     bool       `default:"true" negatable:"" help:"Let the clock act: warn before due instants, record what expired, escalate. Off, this node leaves it to others, or to a later start."`
 }
 
-func (c serveCmd) Run(ctx context.Context, s streams) error {
-	return serve(ctx, s, serving{data: c.Data, listen: c.Listen, level: c.LogLevel, fire: c.Fire, options: houseOptions{log: c.Log, origin: c.Origin}})
+func (c serveCmd) Run(ctx context.Context, s streams, b *border) error {
+	return serve(ctx, s, serving{border: b, data: c.Data, listen: c.Listen, level: c.LogLevel, fire: c.Fire, options: houseOptions{log: c.Log, origin: c.Origin}})
 }
 
 // serving is what serve and demo have in common.
@@ -41,6 +41,7 @@ type serving struct {
 	fire         bool // deadlines
 	options      houseOptions
 	synthetic    bool
+	border       *border                                              // relays and feeds; nil: none
 	ready        func(url string, h *house, keys *access.Store) error // called when the address is taken, before the first request is answered
 }
 
@@ -82,7 +83,12 @@ func serve(ctx context.Context, s streams, w serving) (err error) {
 	if w.fire {
 		defer h.fire()()
 	}
-	web := api.NewHTTPServer(server)
+	abroad, err := h.open(ctx, w.border, server, registry, logger)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer func() { err = errors.Join(err, abroad.close()) }()
+	web := api.NewHTTPServer(abroad.handler)
 	failed := make(chan error, 1)
 	go func() { failed <- web.Serve(listener) }()
 	logger.Info("serving", "url", url, "data", w.data, "version", version())
