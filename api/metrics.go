@@ -72,6 +72,17 @@ func NewMetrics(r *prometheus.Registry) *Metrics {
 	m.gaps = prometheus.NewCounter(prometheus.CounterOpts{Name: "gridcase_views_gaps_total", Help: "Holes found in a stream, and healed by reading it again."})
 	m.repeats = prometheus.NewCounter(prometheus.CounterOpts{Name: "gridcase_views_repeats_total", Help: "Events that arrived twice and were ignored."})
 	r.MustRegister(m.requests, m.conflicts, m.unknown, m.gaps, m.repeats)
+	// What has not happened yet is counted as 0: an alert can not see a first occurrence that makes its own counter.
+	for _, reason := range []string{"queue", "rate", "streams"} {
+		m.shedding.WithLabelValues(reason)
+	}
+	for _, kind := range []string{"warning", "expiry", "step"} {
+		m.fired.WithLabelValues(kind)
+	}
+	for l := orgs.Level(1); l <= 5; l++ {
+		m.escalated.WithLabelValues(strconv.Itoa(int(l)))
+	}
+	m.parked.WithLabelValues("clock")
 	return m
 }
 
@@ -96,6 +107,14 @@ func (m *Metrics) watch(c Config) error {
 	}); err != nil {
 		return err
 	}
+	if err := gauge("log_writable", "1 while the log takes events, 0 while its disk is full or its writer has stopped.", nil, func() float64 {
+		if l, asks := c.Log.(interface{ Health() error }); asks && l.Health() != nil {
+			return 0
+		}
+		return 1
+	}); err != nil {
+		return err
+	}
 	for _, g := range []struct {
 		name, help string
 		read       func(projections.Status) float64
@@ -114,6 +133,7 @@ func (m *Metrics) watch(c Config) error {
 		}
 	}
 	for view := range status().Parked {
+		m.failures.WithLabelValues(view)
 		if err := gauge("views_quarantined", "Streams that a view takes no more events of.", prometheus.Labels{"view": view},
 			func() float64 { return float64(status().Parked[view]) }); err != nil {
 			return err
