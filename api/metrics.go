@@ -67,11 +67,6 @@ func NewMetrics(r *prometheus.Registry) *Metrics {
 		failures:  counter("views_failures_total", "Events that a view could not take.", "view"),
 		strange:   counter("views_unknown_events_total", "Events of a type that this program does not know.", "type"),
 	}
-	m.conflicts = prometheus.NewCounter(prometheus.CounterOpts{Name: "gridcase_append_conflicts_total", Help: "Appends that met another revision and were decided anew."})
-	m.unknown = prometheus.NewCounter(prometheus.CounterOpts{Name: "gridcase_append_unknown_outcomes_total", Help: "Appends of which it could not be told whether they happened."})
-	m.gaps = prometheus.NewCounter(prometheus.CounterOpts{Name: "gridcase_views_gaps_total", Help: "Holes found in a stream, and healed by reading it again."})
-	m.repeats = prometheus.NewCounter(prometheus.CounterOpts{Name: "gridcase_views_repeats_total", Help: "Events that arrived twice and were ignored."})
-	r.MustRegister(m.requests, m.conflicts, m.unknown, m.gaps, m.repeats)
 	// What has not happened yet is counted as 0: an alert can not see a first occurrence that makes its own counter.
 	for _, reason := range []string{"queue", "rate", "streams"} {
 		m.shedding.WithLabelValues(reason)
@@ -83,6 +78,11 @@ func NewMetrics(r *prometheus.Registry) *Metrics {
 		m.escalated.WithLabelValues(strconv.Itoa(int(l)))
 	}
 	m.parked.WithLabelValues("clock")
+	m.conflicts = prometheus.NewCounter(prometheus.CounterOpts{Name: "gridcase_append_conflicts_total", Help: "Appends that met another revision and were decided anew."})
+	m.unknown = prometheus.NewCounter(prometheus.CounterOpts{Name: "gridcase_append_unknown_outcomes_total", Help: "Appends of which it could not be told whether they happened."})
+	m.gaps = prometheus.NewCounter(prometheus.CounterOpts{Name: "gridcase_views_gaps_total", Help: "Holes found in a stream, and healed by reading it again."})
+	m.repeats = prometheus.NewCounter(prometheus.CounterOpts{Name: "gridcase_views_repeats_total", Help: "Events that arrived twice and were ignored."})
+	r.MustRegister(m.requests, m.conflicts, m.unknown, m.gaps, m.repeats)
 	return m
 }
 
