@@ -71,6 +71,17 @@ func NewMetrics(r *prometheus.Registry) *Metrics {
 		failures:  counter("views_failures_total", "Events that a view could not take.", "view"),
 		strange:   counter("views_unknown_events_total", "Events of a type that this program does not know.", "type"),
 	}
+	// What has not happened yet is counted as 0: an alert can not see a first occurrence that makes its own counter.
+	for _, reason := range []string{"queue", "rate", "streams"} {
+		m.shedding.WithLabelValues(reason)
+	}
+	for _, kind := range []string{"warning", "expiry", "step"} {
+		m.fired.WithLabelValues(kind)
+	}
+	for l := orgs.Level(1); l <= 5; l++ {
+		m.escalated.WithLabelValues(strconv.Itoa(int(l)))
+	}
+	m.parked.WithLabelValues("clock")
 	m.conflicts = prometheus.NewCounter(prometheus.CounterOpts{Name: "gridcase_append_conflicts_total", Help: "Appends that met another revision and were decided anew."})
 	m.unknown = prometheus.NewCounter(prometheus.CounterOpts{Name: "gridcase_append_unknown_outcomes_total", Help: "Appends of which it could not be told whether they happened."})
 	m.resubbed = prometheus.NewCounter(prometheus.CounterOpts{Name: "gridcase_subscription_reconnects_total", Help: "Subscriptions to a log on a server that were lost and asked for again."})
@@ -106,6 +117,14 @@ func (m *Metrics) watch(c Config) error {
 	}); err != nil {
 		return err
 	}
+	if err := gauge("log_writable", "1 while the log takes events, 0 while its disk is full or its writer has stopped.", nil, func() float64 {
+		if l, asks := c.Log.(interface{ Health() error }); asks && l.Health() != nil {
+			return 0
+		}
+		return 1
+	}); err != nil {
+		return err
+	}
 	for _, g := range []struct {
 		name, help string
 		read       func(projections.Status) float64
@@ -124,6 +143,7 @@ func (m *Metrics) watch(c Config) error {
 		}
 	}
 	for view := range status().Parked {
+		m.failures.WithLabelValues(view)
 		if err := gauge("views_quarantined", "Streams that a view takes no more events of.", prometheus.Labels{"view": view},
 			func() float64 { return float64(status().Parked[view]) }); err != nil {
 			return err

@@ -21,6 +21,7 @@ import (
 	"gridcase/domain/topic"
 	"gridcase/domain/whistle"
 	"gridcase/eventlog"
+	"gridcase/eventlog/mem"
 )
 
 // events yields what the log holds after a position.
@@ -360,6 +361,48 @@ func people[S ~string](m *rule.Machine[S], but string) map[string]bool {
 		}
 	}
 	return cs
+}
+
+// full is a log whose disk may fill up.
+type full struct {
+	eventlog.Log
+	is bool
+}
+
+func (f *full) Health() error {
+	if f.is {
+		return eventlog.ErrFull
+	}
+	return nil
+}
+
+func TestALogThatTakesNothingIsNotReadyAndIsCounted(t *testing.T) {
+	log := &full{}
+	h := openOn(t, func(h *house) eventlog.Log { log.Log = mem.Open(mem.WithClock(h.clock)); return log }, steady)
+	for _, c := range []struct {
+		full    bool
+		status  int
+		metrics string
+	}{{false, 200, "1"}, {true, 503, "0"}, {false, 200, "1"}} {
+		log.is = c.full
+		h.want(h.call("", "GET", "/livez", ""), 200, "")
+		h.want(h.call("", "GET", "/readyz", ""), c.status, "")
+		if metrics := string(h.call("", "GET", "/metrics", "").raw); !strings.Contains(metrics, "\ngridcase_log_writable "+c.metrics+"\n") {
+			t.Errorf("disk full %t: gridcase_log_writable is not %s", c.full, c.metrics)
+		}
+	}
+}
+
+// An alert on what rises sees a first occurrence only if the counter was there before.
+func TestWhatAlertsWatchIsCountedFromNothing(t *testing.T) {
+	h := open(t)
+	metrics := string(h.call("", "GET", "/metrics", "").raw)
+	for _, line := range []string{`gridcase_requests_shed_total{reason="queue"} 0`, `gridcase_escalations_total{level="4"} 0`, `gridcase_views_failures_total{view="demands"} 0`,
+		`gridcase_deadlines_fired_total{kind="expiry"} 0`, `gridcase_consequences_parked_total{rule="clock"} 0`, "gridcase_views_gaps_total 0"} {
+		if !strings.Contains(metrics, "\n"+line+"\n") {
+			t.Errorf("/metrics lacks %s", line)
+		}
+	}
 }
 
 func TestMetricsAreWellFormedAndNothingPersonalIsLoggedOrCounted(t *testing.T) {

@@ -25,6 +25,7 @@ type step struct {
 
 func main() {
 	only := flag.String("only", "", "comma-separated names of the steps to run; all by default")
+	deploy := flag.Bool("deploy", false, "hold deployments/ against the tools that will read it, and nothing else")
 	flag.Parse()
 	steps := []step{
 		{"format", format, false},
@@ -35,6 +36,9 @@ func main() {
 		{"test", tests, false},
 		{"real input", realInput, true},
 		{"real server", realServer, true},
+	}
+	if *deploy {
+		steps = deploySteps()
 	}
 	type result struct {
 		step, missing string

@@ -21,20 +21,21 @@ import (
 type program struct {
 	Config configFile `help:"Configuration file (YAML)." type:"existingfile" placeholder:"FILE"`
 
-	Serve    serveCmd    `cmd:"" help:"Serve the API on a data folder."`
-	Demo     demoCmd     `cmd:"" help:"Serve the synthetic demo city; seeds it if the folder is new."`
-	Simulate simulateCmd `cmd:"" help:"Let a synthetic city live by itself on a simulated clock, and say what came of it."`
-	Import   importCmd   `cmd:"" help:"Take over demands from a CSV file of an older system."`
-	Export   exportCmd   `cmd:"" help:"Write every event of the log as one JSON line, personal data still sealed."`
-	Rebuild  rebuildCmd  `cmd:"" help:"Build all views anew from the log and compare them with the present ones."`
-	Views    viewsCmd    `cmd:"" help:"Look at the views."`
-	Keys     keysCmd     `cmd:"" help:"Make, list and revoke API keys."`
-	Units    unitsCmd    `cmd:"" help:"Load, list and check units and grids."`
-	Policies policiesCmd `cmd:"" help:"List, show and publish the policies of deadlines and escalation."`
-	Calendar calendarCmd `cmd:"" help:"List and publish notices of days off and make-up workdays."`
-	Relays   relaysCmd   `cmd:"" help:"List what leaves for other systems, hold it, send it again."`
-	Bench    benchCmd    `cmd:"" help:"Measure ratios against the limits of this machine."`
-	Version  versionCmd  `cmd:"" help:"Print the version of the program and of SQLite."`
+	Serve    serveCmd       `cmd:"" help:"Serve the API on a data folder."`
+	Demo     demoCmd        `cmd:"" help:"Serve the synthetic demo city; seeds it if the folder is new."`
+	Simulate simulateCmd    `cmd:"" help:"Let a synthetic city live by itself on a simulated clock, and say what came of it."`
+	Import   importCmd      `cmd:"" help:"Take over demands from a CSV file of an older system."`
+	Export   exportCmd      `cmd:"" help:"Write every event of the log as one JSON line, personal data still sealed."`
+	Rebuild  rebuildCmd     `cmd:"" help:"Build all views anew from the log and compare them with the present ones."`
+	Views    viewsCmd       `cmd:"" help:"Look at the views."`
+	Keys     keysCmd        `cmd:"" help:"Make, list and revoke API keys."`
+	Units    unitsCmd       `cmd:"" help:"Load, list and check units and grids."`
+	Policies policiesCmd    `cmd:"" help:"List, show and publish the policies of deadlines and escalation."`
+	Calendar calendarCmd    `cmd:"" help:"List and publish notices of days off and make-up workdays."`
+	Relays   relaysCmd      `cmd:"" help:"List what leaves for other systems, hold it, send it again."`
+	Health   healthcheckCmd `cmd:"" name:"healthcheck" help:"Ask a node on this machine whether it is ready, or alive."`
+	Bench    benchCmd       `cmd:"" help:"Measure ratios against the limits of this machine."`
+	Version  versionCmd     `cmd:"" help:"Print the version of the program and of SQLite."`
 }
 
 // streams are where the program reads and writes; tests give their own.
