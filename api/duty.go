@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
@@ -255,6 +256,7 @@ type DutyView struct {
 	Publisher orgs.UnitCode `json:"publisher,omitempty" doc:"Absent where no list is in force: everything passes."`
 	Version   int           `json:"version,omitempty"`
 	Matters   []MatterDuty  `json:"matters" nullable:"false"`
+	Count     int           `json:"count" doc:"Of the matters."`
 	Grants    []LiveGrant   `json:"grants" nullable:"false"`
 }
 
@@ -294,6 +296,7 @@ func (s *Server) viewDuties(ctx context.Context, in *struct {
 	Unit     string `query:"unit" required:"true" maxLength:"40" doc:"A community, street or grid."`
 	On       string `query:"on" format:"date" doc:"Today if not given."`
 	Matter   string `query:"matter" pattern:"^([0-9]{2}){1,3}$" doc:"A class, subject or matter; all if not given."`
+	Bears    string `query:"bears" enum:"lead,assist,either" doc:"Only matters that the unit may be asked to take on in this role."`
 	Position string `header:"GridCase-Position" doc:"Wait, at most two seconds, until lists and grants up to this position are known."`
 }) (*viewed[DutyView], error) {
 	if err := s.may(ctx, readCase); err != nil {
@@ -314,17 +317,23 @@ func (s *Server) viewDuties(ctx context.Context, in *struct {
 		view.Target, view.Publisher, view.Version = v.Target, v.Publisher, v.Version
 		return DutyVerdict{Passes: v.Passes, List: v.List, Row: v.Item.Row, Basis: v.Item.Basis, Instead: v.Item.Instead, Grant: v.Grant}
 	}
+	known := false
 	for m := range catalogue.All() {
 		if len(in.Matter) > 0 && string(m.Code[:len(in.Matter)]) != in.Matter {
 			continue
 		}
-		view.Matters = append(view.Matters, MatterDuty{Matter: m.Code, Class: m.Class, Subject: m.Subject, Name: m.Name,
-			Lead: say(g.Judge(unit, string(m.Code), duty.Lead, on)), Assist: say(g.Judge(unit, string(m.Code), duty.Assist, on))})
+		known = true
+		lead, assist := say(g.Judge(unit, string(m.Code), duty.Lead, on)), say(g.Judge(unit, string(m.Code), duty.Assist, on))
+		if in.Bears == "lead" && !lead.Passes || in.Bears == "assist" && !assist.Passes || in.Bears == "either" && !lead.Passes && !assist.Passes {
+			continue
+		}
+		view.Matters = append(view.Matters, MatterDuty{Matter: m.Code, Class: m.Class, Subject: m.Subject, Name: m.Name, Lead: lead, Assist: assist})
 		for _, x := range g.Grants(unit, string(m.Code), on) {
 			view.Grants = append(view.Grants, LiveGrant{Admission: x.Admission, Matter: x.Matter, Role: x.Role, Units: x.Units, From: x.From, Until: x.Until})
 		}
 	}
-	if len(view.Matters) == 0 {
+	view.Count = len(view.Matters)
+	if !known {
 		return nil, invalid(fault("query.matter", "unknown_matter", "没有这个事项编码", "there is no such matter"))
 	}
 	return &viewed[DutyView]{Position: position, Body: view}, nil
@@ -338,7 +347,7 @@ type LoadView struct {
 	On      LoadOn           `json:"on"`
 	Added   []catalogue.Code `json:"added" nullable:"false" doc:"Borne on the date, in either role, and not on the base date."`
 	Dropped []catalogue.Code `json:"dropped" nullable:"false" doc:"The other way round."`
-	Blocks  int              `json:"blocks" doc:"Attempts that the gate stopped, from the base date to the date; GET /views/blocks lists them."`
+	Blocks  Count            `json:"blocks" doc:"Attempts that the gate stopped, from the base date to the date."`
 }
 
 // LoadOn is the load on one date.
@@ -346,9 +355,9 @@ type LoadOn struct {
 	Date      calendar.Date `json:"date"`
 	Publisher orgs.UnitCode `json:"publisher,omitempty" doc:"Absent where no list is in force: then every matter counts."`
 	Version   int           `json:"version,omitempty"`
-	Lead      int           `json:"lead" doc:"Matters that it may be asked to lead."`
-	Assist    int           `json:"assist" doc:"Matters that it may be asked to assist in."`
-	Borne     int           `json:"borne" doc:"Matters in either role."`
+	Lead      Count         `json:"lead" doc:"Matters that it may be asked to lead."`
+	Assist    Count         `json:"assist" doc:"Matters that it may be asked to assist in."`
+	Borne     Count         `json:"borne" doc:"Matters in either role."`
 }
 
 func (s *Server) viewLoad(ctx context.Context, in *struct {
@@ -378,11 +387,15 @@ func (s *Server) viewLoad(ctx context.Context, in *struct {
 		return nil, err
 	}
 	g, position := s.Engine.Gate(s.Engine.Units()), s.position()
-	view := LoadView{Unit: unit, Target: target.Code, Base: LoadOn{Date: from}, On: LoadOn{Date: on}, Added: []catalogue.Code{}, Dropped: []catalogue.Code{}}
+	borne := func(on calendar.Date) LoadOn {
+		link := base + "/views/duties?unit=" + url.QueryEscape(string(unit)) + "&on=" + on.String() + "&bears="
+		return LoadOn{Date: on, Lead: Count{0, link + "lead"}, Assist: Count{0, link + "assist"}, Borne: Count{0, link + "either"}}
+	}
+	view := LoadView{Unit: unit, Target: target.Code, Base: borne(from), On: borne(on), Added: []catalogue.Code{}, Dropped: []catalogue.Code{}}
 	bears := func(l *LoadOn, m string) bool {
 		lead, assist := g.Judge(unit, m, duty.Lead, l.Date), g.Judge(unit, m, duty.Assist, l.Date)
 		l.Publisher, l.Version = lead.Publisher, lead.Version
-		for n, passes := range map[*int]bool{&l.Lead: lead.Passes, &l.Assist: assist.Passes, &l.Borne: lead.Passes || assist.Passes} {
+		for n, passes := range map[*int]bool{&l.Lead.Count: lead.Passes, &l.Assist.Count: assist.Passes, &l.Borne.Count: lead.Passes || assist.Passes} {
 			if passes {
 				*n++
 			}
@@ -399,7 +412,7 @@ func (s *Server) viewLoad(ctx context.Context, in *struct {
 		}
 	}
 	n, err := s.Views.Views().CountBlocks(ctx, s.viewer(of(ctx).actor), projections.BlockFilter{Unit: target.Code, From: from, To: on})
-	view.Blocks = n
+	view.Blocks = Count{n, base + "/views/blocks?unit=" + url.QueryEscape(string(target.Code)) + "&from=" + from.String() + "&to=" + on.String()}
 	return &viewed[LoadView]{Position: position, Body: view}, err
 }
 

@@ -131,7 +131,7 @@ func TestWhatTheGateStopsIsToldBeforehandRefusedWithItsRowAndOnRecord(t *testing
 	}
 	load := view("/views/load?unit=" + string(community) + "&base=2025-03-03&on=2025-03-04")
 	base, on := load["base"].(map[string]any), load["on"].(map[string]any)
-	if base["borne"] != float64(len(all["matters"].([]any))) || on["borne"].(float64) >= 40 || float64(len(load["dropped"].([]any))) != base["borne"].(float64)-on["borne"].(float64) || len(load["added"].([]any)) != 0 {
+	if said(base["borne"]) != float64(len(all["matters"].([]any))) || said(on["borne"]) >= 40 || float64(len(load["dropped"].([]any))) != said(base["borne"])-said(on["borne"]) || len(load["added"].([]any)) != 0 {
 		t.Errorf("load: base %v, on %v, %d dropped", base, on, len(load["dropped"].([]any)))
 	}
 
@@ -180,7 +180,7 @@ func TestWhatTheGateStopsIsToldBeforehandRefusedWithItsRowAndOnRecord(t *testing
 			t.Errorf("%s: got %d, want %d", query, len(got), want)
 		}
 	}
-	if load := view("/views/load?unit=" + grid + "&base=2025-03-03&on=2025-03-04"); load["blocks"] != float64(2) {
+	if load := view("/views/load?unit=" + grid + "&base=2025-03-03&on=2025-03-04"); said(load["blocks"]) != 2 {
 		t.Errorf("blocks in the load: %v", load["blocks"])
 	}
 	metrics, err := h.registry.Gather()

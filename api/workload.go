@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +21,13 @@ import (
 type Count struct {
 	Count int    `json:"count"`
 	Cases string `json:"cases" doc:"The list of exactly these; its count is this figure while nothing happens in between."`
+}
+
+// Sum is a figure that is more than the number of what it opens to.
+type Sum struct {
+	Count int    `json:"count"`
+	Of    string `json:"of" doc:"A member of the listed items: numbers are added up, different texts counted."`
+	Cases string `json:"cases" doc:"The list of exactly these."`
 }
 
 // Times says how long something took, in whole minutes, truncated: by nearest rank, ⌈0.5 n⌉ and ⌈0.9 n⌉.
@@ -68,8 +76,8 @@ type WorkRow struct {
 	Lead       orgs.UnitCode `json:"lead,omitempty" doc:"By unit or worker: what the unit leads, wherever it lies."`
 	Worker     string        `json:"worker,omitempty" doc:"Opaque id; absent by worker: given to nobody in particular."`
 	Name       string        `json:"name,omitempty" doc:"Of the unit or grid, never of a person."`
-	Grids      int           `json:"grids,omitempty" doc:"That are worked there."`
-	Households int           `json:"households,omitempty" doc:"Of these grids."`
+	Grids      *Count        `json:"grids,omitempty" doc:"That are worked there."`
+	Households *Sum          `json:"households,omitempty" doc:"Of these grids."`
 	Per100     string        `json:"open_per_100_households,omitempty" doc:"Open demands and orders, two places; absent without households."`
 	Lines      []WorkLine    `json:"lines" nullable:"false"`
 }
@@ -82,7 +90,7 @@ type Workload struct {
 	AsOf     time.Time     `json:"as_of"`
 	From     calendar.Date `json:"from"`
 	To       calendar.Date `json:"to"`
-	Total    *WorkRow      `json:"total,omitempty" doc:"By place only."`
+	Total    WorkRow       `json:"total" doc:"By place of what lies in the unit; by unit or worker of the orders that are led from it, wherever they lie."`
 	Rows     []WorkRow     `json:"rows" nullable:"false"`
 	Next     string        `json:"next,omitempty" doc:"after for the next rows; absent on the last."`
 	Position string        `json:"position" doc:"The state of the log that all figures are of, exactly."`
@@ -215,17 +223,14 @@ func (s *Server) workload(ctx context.Context, in *workloadInput) (*struct {
 	if err != nil {
 		return nil, counted(err)
 	}
-	w := writing{LoadQuery: q, units: s.Engine.Units(), step: in.Step}
+	w := writing{LoadQuery: q, units: s.Engine.Units(), step: in.Step, today: s.today()}
 	w.begin()
 	out := Workload{Unit: u.Code, By: string(q.By), AsOf: shown(at), From: q.From, To: q.To - 1, Rows: make([]WorkRow, len(l.Rows)), Next: l.Next, Position: l.Position.String()}
 	for i := range l.Rows {
 		out.Rows[i] = w.row(&l.Rows[i])
 	}
-	if !w.desk() {
-		w.flows = in.Step != ""
-		total := w.row(&l.Total)
-		out.Total = &total
-	}
+	w.flows = in.Step != ""
+	out.Total = w.total(&l.Total)
 	return &struct {
 		Position string `header:"GridCase-Position"`
 		Body     Workload
@@ -237,7 +242,8 @@ type writing struct {
 	projections.LoadQuery
 	units *orgs.Tree
 	step  string
-	flows bool // the row in hand shows its days
+	today calendar.Date // by which grids are those of now
+	flows bool          // the row in hand shows its days
 
 	overdue, in, out, contacted, handled, closed string
 	aged                                         [len(projections.Ages)]string
@@ -296,11 +302,29 @@ func named(units *orgs.Tree, p projections.Place) string {
 	return ""
 }
 
-func (w *writing) row(r *projections.LoadRow) WorkRow {
-	out := WorkRow{District: r.District, Street: r.Street, Community: r.Community, Grid: r.Grid, Lead: r.Lead, Worker: r.Worker, Name: named(w.units, r.Place),
-		Grids: r.Grids, Households: r.Households, Lines: []WorkLine{}}
-	where := place(r.Place)
+// total is the row of all rows, those of other pages too.
+func (w *writing) total(r *projections.LoadRow) WorkRow {
 	if w.desk() {
+		return w.lines(r, WorkRow{}, "&led_in="+url.QueryEscape(string(w.Unit)))
+	}
+	return w.row(r)
+}
+
+// divided counts the grids of a place, and the households in them.
+func divided(p projections.Place, whole orgs.UnitCode, on calendar.Date, grids, households int) (*Count, *Sum) {
+	if grids == 0 {
+		return nil, nil
+	}
+	link := gridsLink(cmp.Or(orgs.UnitCode(p.Grid), p.Community, p.Street, p.District, whole), on)
+	return &Count{grids, link}, &Sum{households, "households", link}
+}
+
+func (w *writing) row(r *projections.LoadRow) WorkRow {
+	out := WorkRow{District: r.District, Street: r.Street, Community: r.Community, Grid: r.Grid, Lead: r.Lead, Worker: r.Worker, Name: named(w.units, r.Place)}
+	where := place(r.Place)
+	if !w.desk() {
+		out.Grids, out.Households = divided(r.Place, w.Unit, w.today, r.Grids, r.Households)
+	} else {
 		u, _ := w.units.Unit(r.Lead)
 		out.Name, where = u.Name, "&lead="+url.QueryEscape(string(r.Lead))
 		if w.By == projections.ByWorker && r.Worker == "" {
@@ -309,7 +333,13 @@ func (w *writing) row(r *projections.LoadRow) WorkRow {
 			where += "&worker=" + url.QueryEscape(r.Worker)
 		}
 	}
+	return w.lines(r, out, where)
+}
+
+// lines gives a row its figures; where is the part of their links that says whose they are.
+func (w *writing) lines(r *projections.LoadRow, out WorkRow, where string) WorkRow {
 	open := 0
+	out.Lines = []WorkLine{}
 	for _, x := range []struct {
 		of    string
 		lines []projections.Figures

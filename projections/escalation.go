@@ -365,9 +365,10 @@ type SupervisionRow struct {
 // SupervisionFilter says which supervisions. Empty members narrow nothing.
 type SupervisionFilter struct {
 	Page
-	Unit orgs.UnitCode `json:"unit"` // the order lies in it, or a unit in it leads it
-	Open bool          `json:"open"` // still owed
-	Late time.Time     `json:"late"` // owed, and due before this instant
+	Unit  orgs.UnitCode `json:"unit"` // the order lies in it, or a unit in it leads it
+	Order stream.ID     `json:"order"`
+	Open  bool          `json:"open"` // still owed
+	Late  time.Time     `json:"late"` // owed, and due before this instant
 }
 
 // Supervisions lists accounts that were demanded, the earliest due first, and counts them over all pages. It is for whoever may see all that lies
@@ -388,6 +389,9 @@ func (v *Views) Supervisions(ctx context.Context, f SupervisionFilter) (rows []S
 	}
 	if !f.Late.IsZero() {
 		q.where("d.due < ?", f.Late.Unix())
+	}
+	if !f.Order.IsZero() {
+		q.where("d.order_id = ?", bytesOf(f.Order))
 	}
 	in := within(v.runner.Units().Path(f.Unit))
 	// keys of those that lie in the unit, and of those that are led from it: each once.

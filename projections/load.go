@@ -59,7 +59,7 @@ type Load struct {
 	Position eventlog.Position // exactly: all figures are of one state of the views
 	Rows     []LoadRow         // in the order of their places, never by their figures
 	Next     string            // After for the next rows; "" = that is all
-	Total    LoadRow           // of the unit as a whole, with its days; by place only
+	Total    LoadRow           // of the unit as a whole, with its days
 }
 
 // LoadRow is one part of the unit.
@@ -161,6 +161,9 @@ func (v *Views) Load(ctx context.Context, q LoadQuery) (l Load, err error) {
 	}
 	c.narrow()
 	l.Position, err = v.snapshot(ctx, func(s snapshot) error {
+		if err := c.households(ctx, s); err != nil {
+			return err
+		}
 		for _, b := range c.books() {
 			if err := c.read(ctx, s, b); err != nil {
 				return err
@@ -189,6 +192,13 @@ type counting struct {
 	rows  map[string]*LoadRow
 	until string // the key of a row that comes after the page; "" = none is known
 	total LoadRow
+	lived []lived
+}
+
+// lived is a grid, and a row that its households count in.
+type lived struct {
+	grid orgs.GridCode
+	row  *LoadRow
 }
 
 func (c *counting) begin() error {
@@ -253,12 +263,33 @@ func (c *counting) parts(code orgs.UnitCode) {
 		}
 		for _, r := range []*LoadRow{c.row(at), &c.total} {
 			r.Grids++
-			r.Households += g.Households
+			c.lived = append(c.lived, lived{g.Code, r})
 		}
 	}
 	for _, child := range c.units.Children(code) {
 		c.parts(child)
 	}
+}
+
+// households adds up who lives in the grids: by the last survey where there was one, else as counted when they were drawn.
+func (c *counting) households(ctx context.Context, s snapshot) error {
+	if len(c.lived) == 0 {
+		return nil
+	}
+	served := map[orgs.GridCode]int{}
+	district, _ := c.units.Ancestor(c.Unit, orgs.District)
+	var code orgs.GridCode
+	var n int
+	// A grid's code begins with its district's; no digit comes after ':'.
+	err := s.query(ctx, "SELECT code, served FROM grids WHERE code >= ? AND code < ?", []any{string(district), string(district) + ":"}, func(rs *sql.Rows) error {
+		err := rs.Scan(&code, &n)
+		served[code] = n
+		return err
+	})
+	for _, l := range c.lived {
+		l.row.Households += served[l.grid]
+	}
+	return err
 }
 
 // narrow finds where the page ends at the latest, if it has as many of the rows that are there already.
@@ -331,7 +362,7 @@ type book struct {
 func (c *counting) books() []book {
 	switch {
 	case c.By.desk():
-		return []book{{orderDesks, true, false}}
+		return []book{{orderDesks, true, false}, {orderDesks, false, true}}
 	case c.base.Grid != "":
 		return []book{{orderGrids, true, true}, {demandGrids, true, true}}
 	case c.By == ByGrid:
@@ -543,12 +574,13 @@ func (c *counting) late(ctx context.Context, s snapshot, rows []LoadRow, whole b
 		level, value string
 		outside      string // a column that must be empty
 		by           string // a column that rows are told apart by
+		led          bool   // what is led from the unit, and not what lies in it
 		targets      []target
 	}
 	var groups []*group
 	index := map[string]*group{}
 	enter := func(g group, t target) {
-		id := g.l.table + " " + g.level + " " + g.value + " " + g.outside + " " + g.by
+		id := fmt.Sprint(g.led) + g.l.table + " " + g.level + " " + g.value + " " + g.outside + " " + g.by
 		if index[id] == nil {
 			index[id] = &g
 			groups = append(groups, &g)
@@ -584,7 +616,11 @@ func (c *counting) late(ctx context.Context, s snapshot, rows []LoadRow, whole b
 			place(demandList, r.Place, &r.Demands)
 		}
 	}
-	if !c.By.desk() && !whole {
+	switch {
+	case c.By.desk() && !whole:
+		// Who leads an order may be above or outside the place where it lies.
+		enter(group{l: orderList, led: true}, target{"", &c.total.Orders})
+	case !whole:
 		place(orderList, c.base, &c.total.Orders)
 		place(demandList, c.base, &c.total.Demands)
 	}
@@ -592,6 +628,9 @@ func (c *counting) late(ctx context.Context, s snapshot, rows []LoadRow, whole b
 		conditions := []condition{{"d.phase IN (" + marks(len(g.l.late)) + ")", anys(g.l.late)}, {"d.due < ?", []any{c.At.Unix()}}}
 		if g.level != "" {
 			conditions = append(conditions, condition{"d." + g.level + " = ?", []any{g.value}})
+		} else if g.led {
+			in := within(c.path)
+			conditions = append(conditions, condition{strings.ReplaceAll(in.text, "d.path", "d.lead_path"), in.args})
 		} else if !c.By.desk() {
 			conditions = append(conditions, within(c.path))
 		}
@@ -633,7 +672,7 @@ func (c *counting) late(ctx context.Context, s snapshot, rows []LoadRow, whole b
 	}
 	for i := range rows {
 		for line := range lines {
-			if whole && !c.By.desk() {
+			if whole {
 				c.total.Orders[line].Overdue += rows[i].Orders[line].Overdue
 				c.total.Demands[line].Overdue += rows[i].Demands[line].Overdue
 			}

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"gridcase/domain/order"
@@ -158,6 +159,7 @@ type OrderFilter struct {
 	Urgency    string        `json:"urgency"`
 	Matter     string        `json:"matter"` // code, or the beginning of codes
 	Lead       orgs.UnitCode `json:"lead"`
+	LedIn      orgs.UnitCode `json:"led_in"`     // led by this unit or one below it
 	Worker     string        `json:"worker"`     // opaque id of the person it was given to
 	Unassigned bool          `json:"unassigned"` // it was given to nobody in particular
 	Topic      stream.ID     `json:"topic"`
@@ -169,7 +171,7 @@ type OrderFilter struct {
 	IDs        []stream.ID   `json:"ids"`       // only these, at most 1,000; nil = any
 }
 
-func (f OrderFilter) filter() (filter, error) {
+func (f OrderFilter) filter(units *orgs.Tree) (filter, error) {
 	q := filter{page: f.Page, phases: words(f.Phases)}
 	q.within(f.Place)
 	q.equal("kind", f.Kind)
@@ -178,6 +180,14 @@ func (f OrderFilter) filter() (filter, error) {
 	if f.Lead != "" {
 		q.equal("lead", string(f.Lead))
 		q.level, q.value = "lead", string(f.Lead)
+	}
+	if f.LedIn != "" {
+		if path := units.Path(f.LedIn); path != "" {
+			in := within(path)
+			q.where(strings.ReplaceAll(in.text, "d.path", "d.lead_path"), in.args...)
+		} else {
+			q.none = true
+		}
 	}
 	q.equal("worker", f.Worker)
 	if f.Unassigned {
@@ -204,7 +214,7 @@ func (f OrderFilter) filter() (filter, error) {
 
 // Orders lists what the viewer sees; see [Views.Demands].
 func (v *Views) Orders(ctx context.Context, who Viewer, f OrderFilter) (rows []OrderRow, next string, err error) {
-	q, err := f.filter()
+	q, err := f.filter(v.runner.Units())
 	if err != nil {
 		return nil, "", err
 	}
@@ -213,7 +223,7 @@ func (v *Views) Orders(ctx context.Context, who Viewer, f OrderFilter) (rows []O
 
 // CountOrders counts what [Views.Orders] would list over all pages.
 func (v *Views) CountOrders(ctx context.Context, who Viewer, f OrderFilter) (int, error) {
-	q, err := f.filter()
+	q, err := f.filter(v.runner.Units())
 	if err != nil {
 		return 0, err
 	}
