@@ -12,7 +12,9 @@ import (
 
 	"gridcase/domain/calendar"
 	"gridcase/domain/catalogue"
+	"gridcase/domain/demand"
 	"gridcase/domain/duty"
+	"gridcase/domain/order"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
 	"gridcase/domain/sealed"
@@ -449,7 +451,7 @@ type BlockedAttempt struct {
 	Command   string        `json:"command"`
 	Demands   []stream.ID   `json:"demands,omitempty" doc:"Those that you may see."`
 	Topic     stream.ID     `json:"topic,omitzero"`
-	Order     stream.ID     `json:"order,omitzero" doc:"That was not dispatched, or not again."`
+	Order     stream.ID     `json:"order,omitzero" doc:"That was not dispatched, or not again; if you may see it."`
 }
 
 func (s *Server) viewBlocks(ctx context.Context, in *struct {
@@ -495,6 +497,18 @@ func (s *Server) viewBlocks(ctx context.Context, in *struct {
 			}
 			if sees {
 				shown = append(shown, id)
+			}
+		}
+		if !r.Order.IsZero() {
+			n := stream.Of(stream.Order, r.Order)
+			if o, _, err := s.Engine.Load(ctx, n); err != nil {
+				return nil, err
+			} else if st, is := o.(order.State); is && st.Kind == string(demand.Report) {
+				if sees, err := s.sees(ctx, actor, n, st); err != nil {
+					return nil, err
+				} else if !sees {
+					r.Order = stream.ID{}
+				}
 			}
 		}
 		items = append(items, BlockedAttempt{Event: r.Event, Position: r.Position.String(), Target: r.Target, Unit: r.Unit, Matter: r.Matter, Role: r.Role, Publisher: r.Publisher,

@@ -156,7 +156,7 @@ func (s *Server) escalations(ctx context.Context, in *boardInput) (*answeredBoar
 		levels = []orgs.Level{orgs.Level(in.Level[0] - '0')}
 	}
 	b, err := s.Views.Views().Escalations(ctx, projections.EscalationFilter{Unit: u.Code, Levels: levels, Rule: in.Rule, Kind: stream.Category(in.Kind),
-		Problem: in.Problem, Confidential: s.viewer(of(ctx).actor).Confidential, Page: projections.Page{Limit: in.Limit, After: in.After}})
+		Problem: in.Problem, Who: s.viewer(of(ctx).actor), Page: projections.Page{Limit: in.Limit, After: in.After}})
 	if err != nil {
 		return nil, err
 	}
@@ -264,7 +264,7 @@ func (s *Server) supervisions(ctx context.Context, in *supervisionsInput) (*stru
 	if err != nil {
 		return nil, err
 	}
-	rows, next, n, at, err := s.Views.Views().Supervisions(ctx, projections.SupervisionFilter{Unit: u.Code, Order: id, Open: in.Open, Late: late,
+	rows, next, n, at, err := s.Views.Views().Supervisions(ctx, projections.SupervisionFilter{Unit: u.Code, Order: id, Open: in.Open, Late: late, Who: s.viewer(of(ctx).actor),
 		Page: projections.Page{Limit: in.Limit, After: in.After}})
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gridcase/domain/calendar"
+	"gridcase/domain/demand"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
@@ -47,7 +48,7 @@ type Aged struct {
 // WorkLine are the figures of orders or of demands, of some kinds.
 type WorkLine struct {
 	Of       string   `json:"of" enum:"orders,demands"`
-	Kinds    []string `json:"kinds" nullable:"false" doc:"Errands stand by themselves."`
+	Kinds    []string `json:"kinds" nullable:"false" doc:"Errands stand by themselves. Orders of reports are counted for the city alone: others see some of them."`
 	Open     Count    `json:"open"`
 	Overdue  Count    `json:"overdue" doc:"As of as_of. Nothing suspended, sent back or reported is overdue."`
 	Aged     []Aged   `json:"aged" nullable:"false" doc:"The open ones."`
@@ -206,8 +207,9 @@ func (s *Server) workload(ctx context.Context, in *workloadInput) (*struct {
 		at = s.Now()
 	}
 	at = at.Truncate(time.Second)
+	who := s.viewer(of(ctx).actor)
 	q := projections.LoadQuery{Unit: u.Code, By: projections.By(in.By), At: at, Kinds: in.Kinds, Limit: in.Limit, After: in.After,
-		Confidential: s.viewer(of(ctx).actor).Confidential}
+		Confidential: who.Confidential, Reports: s.seesReports(who)}
 	if q.From, q.To, err = in.days(calendar.DateOf(at)); err != nil {
 		return nil, err
 	}
@@ -349,6 +351,9 @@ func (w *writing) lines(r *projections.LoadRow, out WorkRow, where string) WorkR
 			continue
 		}
 		for i := range x.lines {
+			if x.of == "orders" && !w.Reports {
+				x.kinds = slices.DeleteFunc(x.kinds, func(k string) bool { return k == string(demand.Report) })
+			}
 			kinds := slices.DeleteFunc(slices.Clone(x.kinds), func(k string) bool { return (k == "errand") != (i == projections.Errands) })
 			if w.Kinds != nil {
 				kinds = slices.DeleteFunc(slices.Clone(w.Kinds), func(k string) bool { return !slices.Contains(x.kinds, k) })

@@ -15,6 +15,7 @@ import (
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
 	"gridcase/domain/orgs"
+	"gridcase/domain/stream"
 	"gridcase/eventlog"
 )
 
@@ -43,6 +44,7 @@ type LoadQuery struct {
 	From, To     calendar.Date // what began, ended and was done from From on, before To
 	Kinds        []string      // only these; nil: all, with errands in a line of their own
 	Confidential bool          // reports count among the demands
+	Reports      bool          // … and among the orders: for who sees the orders of all reports
 	Limit        int           // rows, 1 to 200
 	After        string        // the row before the first: [LoadRow.Key]
 }
@@ -397,7 +399,7 @@ func (c *counting) read(ctx context.Context, s snapshot, b book) error {
 	figures := func(scope, kind string) (row, total *Figures, err error) {
 		line := Cases
 		switch {
-		case demands && kind == string(demand.Report) && !c.Confidential,
+		case kind == string(demand.Report) && (demands && !c.Confidential || !demands && !c.Reports),
 			c.Kinds != nil && !slices.Contains(c.Kinds, kind):
 			return nil, nil, nil
 		case c.Kinds == nil && kind == string(demand.Errand):
@@ -637,7 +639,7 @@ func (c *counting) late(ctx context.Context, s snapshot, rows []LoadRow, whole b
 		if g.outside != "" {
 			conditions = append(conditions, condition{text: "d." + g.outside + " = ''"})
 		}
-		if g.l.confidential && !c.Confidential {
+		if g.l.confidential && !c.Confidential || g.l.category == stream.Order && !c.Reports {
 			conditions = append(conditions, condition{"d.kind <> ?", []any{string(demand.Report)}})
 		}
 		errand := "0"

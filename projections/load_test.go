@@ -39,7 +39,8 @@ func TestEveryFigureIsTheLengthOfItsList(t *testing.T) {
 			if random.IntN(3) == 0 {
 				q.Kinds = []string{string(pick(random, demand.Kinds())), "consult"}
 			}
-			who := Viewer{Seat: units.Path(q.Unit), Confidential: q.Confidential}
+			q.Reports = q.Unit == "150100" && random.IntN(2) == 0
+			who := Viewer{Seat: units.Path(q.Unit), Confidential: q.Confidential, Oversees: q.Reports}
 			var rows []LoadRow
 			var l Load
 			for {

@@ -29,7 +29,7 @@ func (Orders) Tables() []Table {
 		Name: "orders", Key: 1,
 		Columns: slices.Concat([]Column{{"id", Blob}, {"revision", Integer}, {"number", Text}, {"phase", Text}, {"kind", Text}, {"matter", Text},
 			{"urgency", Text}, {"topic", Blob}, {"cycle", Integer}, {"lead", Text}, {"competent", Text}, {"lead_path", Text}, {"dispatcher", Text},
-			{"place", Text}, {"grid", Text}}, siteColumns,
+			{"place", Text}, {"grid", Text}}, siteColumns, reportColumns,
 			[]Column{{"task", Text}, {"outcome", Text}, {"summary", Text}, {"round", Integer}, {"leg", Integer}, {"attempt", Integer}, {"reworks", Integer},
 				{"returns", Integer}, {"suspensions", Integer}, {"problem", Integer}, {"extension", Integer}, {"supervisions", Integer},
 				{"demands", Integer}, {"patrol", Integer}, {"anonymous", Integer}, {"worker", Text}, {"due", Integer}, {"raised_at", Integer}, {"signed_at", Integer},
@@ -56,9 +56,10 @@ func (Orders) Apply(tx *Tx, e Entry) error {
 			unanswered++
 		}
 	}
+	byPath, bodies := reported(s, e.Units)
 	tx.Put("orders", bytesOf(s.ID), e.Revision, s.Number, string(s.Phase), s.Kind, s.Matter,
 		s.Urgency, bytesOf(s.Topic), s.Cycle, string(s.Lead), string(s.Competent), e.Units.Path(s.Lead), string(s.By),
-		string(s.Place), string(s.Grid), at.path, at.area, at.street, at.district,
+		string(s.Place), string(s.Grid), at.path, at.area, at.street, at.district, byPath, bodies,
 		string(s.Task), s.Report.Outcome, string(s.Report.Summary), s.Round, len(s.Legs), s.Attempt, s.Reworks,
 		len(s.Returns), s.Suspensions, s.Problem, s.Extension.Pending, unanswered,
 		len(s.Demands), s.Patrol, s.Anonymous, s.Worker, dueOf(s.Running), millis(s.DispatchedAt), millis(leg.SignedAt),
