@@ -240,7 +240,7 @@ func TestTimesAreExact(t *testing.T) {
 
 func timesAgree(t *testing.T, r *Runner, h *history) (measured int) {
 	for _, days := range []calendar.Date{1, 7, 40, 400} {
-		q := LoadQuery{Unit: "150100", By: ByStreet, At: h.now, To: calendar.DateOf(h.now) + 1, Kinds: []string{}, Limit: 200, Confidential: true}
+		q := LoadQuery{Unit: "150100", By: ByStreet, At: h.now, To: calendar.DateOf(h.now) + 1, Kinds: []string{}, Limit: 200, Confidential: true, Reports: true}
 		q.From, q.Kinds = q.To-days, []string{"errand", "issue", "consult", "suggestion", "report", "dispute"}
 		l, err := r.Views().Load(t.Context(), q)
 		if err != nil {
