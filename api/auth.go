@@ -106,6 +106,18 @@ func commands[S ~string](t table, m *rule.Machine[S]) {
 var confidants = []orgs.Role{orgs.Clerk, orgs.CommunitySecretary, orgs.Dispatcher, orgs.StreetLeader, orgs.Supervisor,
 	orgs.Arbiter, orgs.Auditor, orgs.PrivacyOfficer}
 
+// overseers are the roles that may know of an order of a report if it was dispatched from the seat's reach: of the level that dispatched it,
+// and above. desks are those that may know of it at the very unit that leads it, helps with it or dispatched it.
+var (
+	overseers = []orgs.Role{orgs.Dispatcher, orgs.StreetLeader, orgs.UnitHead, orgs.Supervisor, orgs.Arbiter, orgs.Auditor, orgs.PrivacyOfficer, orgs.Verifier, orgs.CallbackAgent}
+	desks     = []orgs.Role{orgs.Handler, orgs.UnitHead, orgs.GridWorker, orgs.GridSecretary, orgs.Clerk, orgs.CommunitySecretary, orgs.Dispatcher, orgs.StreetLeader}
+)
+
+// seesReports reports whether somebody sees the orders of all reports: no unit is above the seat that could have dispatched one.
+func (s *Server) seesReports(v projections.Viewer) bool {
+	return v.Oversees && strings.Count(v.Seat, "/") == 2
+}
+
 // viewer is how far an actor sees. Residents and channels see what they brought in, and nothing else; an operator sees no case.
 func (s *Server) viewer(a rule.Actor) projections.Viewer {
 	switch a.Role {
@@ -115,7 +127,11 @@ func (s *Server) viewer(a rule.Actor) projections.Viewer {
 		return projections.Viewer{}
 	}
 	units := s.Engine.Units()
-	v := projections.Viewer{Seat: units.Path(rule.Seat(units, a)), Actor: a.ID, Confidential: slices.Contains(confidants, a.Role)}
+	v := projections.Viewer{Seat: units.Path(rule.Seat(units, a)), Actor: a.ID, Confidential: slices.Contains(confidants, a.Role),
+		Oversees: slices.Contains(overseers, a.Role)}
+	if slices.Contains(desks, a.Role) {
+		v.Desk = a.Unit
+	}
 	if a.Role == orgs.Mediator {
 		v.Mediates = ladder(units, a)
 	}
@@ -158,6 +174,9 @@ func (s *Server) sees(ctx context.Context, a rule.Actor, n stream.Name, state an
 			return true, nil
 		}
 	case order.State:
+		if st.Kind == string(demand.Report) {
+			return v.SeesReport(units, st.By, st.ReportBodies()...), nil
+		}
 		if inSeat(st.Place, st.Grid) || v.Seat != "" && units.Path(st.Lead) == v.Seat {
 			return true, nil
 		}

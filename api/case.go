@@ -104,6 +104,15 @@ func (s *Server) readCase(ctx context.Context, in *oneInput) (*found[CaseFile], 
 			return nil, err
 		}
 	}
+	if st.Kind == demand.Report { // its orders are for fewer people than itself
+		for _, name := range slices.Clone(file.Streams[1:]) {
+			if seen, err := s.shows(ctx, of(ctx), name); err != nil {
+				return nil, err
+			} else if !seen {
+				file.Streams = slices.DeleteFunc(file.Streams, func(x stream.Name) bool { return x == name })
+			}
+		}
+	}
 	var events []eventlog.Event
 	for _, name := range file.Streams {
 		for ev, err := range s.Log.Read(ctx, string(name), 0) {

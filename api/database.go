@@ -21,7 +21,7 @@ type GridRecord struct {
 	Name       string        `json:"name"`
 	Community  orgs.UnitCode `json:"community"`
 	Urban      bool          `json:"urban"`
-	Households int           `json:"households"`
+	Households Sum           `json:"households"`
 	Lead       string        `json:"lead,omitempty" doc:"Opaque id."`
 	Acting     string        `json:"acting,omitempty" doc:"Opaque id of who covers for the lead."`
 	Vacant     bool          `json:"vacant" doc:"There is no lead, whether somebody acts or not."`
@@ -53,8 +53,9 @@ func (s *Server) gridDatabase(ctx context.Context, in *struct {
 		return nil, err
 	}
 	now := s.Now().Truncate(time.Second)
+	who := s.viewer(of(ctx).actor)
 	w := writing{LoadQuery: projections.LoadQuery{Unit: u.Code, By: projections.ByGrid, At: now, From: calendar.DateOf(now), To: calendar.DateOf(now) + 1,
-		Limit: in.Limit, After: in.After, Confidential: s.viewer(of(ctx).actor).Confidential}, units: s.Engine.Units()}
+		Limit: in.Limit, After: in.After, Confidential: who.Confidential, Reports: s.seesReports(who)}, units: s.Engine.Units(), today: calendar.DateOf(now)}
 	l, err := s.Views.Views().Load(ctx, w.LoadQuery)
 	if err != nil {
 		return nil, counted(err)
@@ -66,9 +67,12 @@ func (s *Server) gridDatabase(ctx context.Context, in *struct {
 		if !known || g.Retired {
 			continue // what lies there is in the workload
 		}
-		where := place(r.Place) + "&open=true"
-		x := GridRecord{Grid: g.Code, Name: g.Name, Community: g.Community, Urban: g.Urban, Households: g.Households, Lead: g.Lead, Acting: g.Acting, Vacant: g.Lead == "",
-			Orders: Count{0, base + "/orders?" + where[1:]}, Demands: Count{0, base + "/demands?" + where[1:]}, Per100: w.row(r).Per100}
+		where, kinds := place(r.Place)+"&open=true", ""
+		if !w.Reports {
+			kinds = "kind=errand,issue,consult,suggestion&"
+		}
+		x := GridRecord{Grid: g.Code, Name: g.Name, Community: g.Community, Urban: g.Urban, Households: Sum{r.Households, "households", gridsLink(g.Code.Unit(), w.today)}, Lead: g.Lead, Acting: g.Acting, Vacant: g.Lead == "",
+			Orders: Count{0, base + "/orders?" + kinds + where[1:]}, Demands: Count{0, base + "/demands?" + where[1:]}, Per100: w.row(r).Per100}
 		for line := range r.Orders {
 			x.Orders.Count += r.Orders[line].Open
 			x.Demands.Count += r.Demands[line].Open

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"time"
 
@@ -11,7 +12,9 @@ import (
 
 	"gridcase/domain/calendar"
 	"gridcase/domain/catalogue"
+	"gridcase/domain/demand"
 	"gridcase/domain/duty"
+	"gridcase/domain/order"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
 	"gridcase/domain/sealed"
@@ -50,12 +53,14 @@ type DutyLists struct {
 	Unit     orgs.UnitCode `json:"unit"`
 	InForce  int           `json:"in_force" doc:"The version in force on the date, 0 if there is none."`
 	On       calendar.Date `json:"on"`
+	BoundBy  []Edition     `json:"bound_by" nullable:"false" doc:"In force above this publisher on the date: its own lists add to these, and take nothing from them."`
 	Versions []DutyVersion `json:"versions" nullable:"false"`
 	Receipt  *Receipt      `json:"receipt,omitempty"`
 }
 
-func dutyLists(unit orgs.UnitCode, st duty.State, on calendar.Date) DutyLists {
-	d := DutyLists{Unit: unit, On: on, Versions: []DutyVersion{}}
+func (s *Server) dutyLists(unit orgs.UnitCode, st duty.State, on calendar.Date) DutyLists {
+	units := s.Engine.Units()
+	d := DutyLists{Unit: unit, On: on, BoundBy: []Edition{}, Versions: []DutyVersion{}}
 	for _, v := range st.Versions {
 		out := DutyVersion{Version: v.Version, From: v.From, Covers: list(v.Covers), Unlisted: v.Unlisted, NegativeGrant: v.NegativeGrant, Basis: v.Basis,
 			PublishedAt: shown(v.At), Items: []DutyItem{}}
@@ -66,6 +71,9 @@ func dutyLists(unit orgs.UnitCode, st duty.State, on calendar.Date) DutyLists {
 	}
 	if v, any := st.InForce(on); any {
 		d.InForce = v.Version
+	}
+	for _, e := range s.Engine.Gate(units).Above(unit, on) {
+		d.BoundBy = append(d.BoundBy, Edition(e))
 	}
 	return d
 }
@@ -147,7 +155,7 @@ func (s *Server) publish(ctx context.Context, in *publishDutiesInput) (*answer[D
 		return nil, err
 	}
 	state := receipt.State.(duty.State)
-	body := dutyLists(orgs.UnitCode(in.Unit), state, calendar.DateOf(receipt.Recorded))
+	body := s.dutyLists(orgs.UnitCode(in.Unit), state, calendar.DateOf(receipt.Recorded))
 	body.Receipt = receiptOf(receipt)
 	a := answered(http.StatusOK, "", receipt, body)
 	a.ETag = etag(int64(len(state.Versions)))
@@ -171,7 +179,7 @@ func (s *Server) readDuties(ctx context.Context, in *struct {
 	if matches(in.NoneMatch, tag) {
 		return &found[DutyLists]{Status: http.StatusNotModified, ETag: tag, Position: s.position()}, nil
 	}
-	return &found[DutyLists]{Status: http.StatusOK, ETag: tag, Position: s.position(), Body: dutyLists(orgs.UnitCode(in.Unit), st, on)}, nil
+	return &found[DutyLists]{Status: http.StatusOK, ETag: tag, Position: s.position(), Body: s.dutyLists(orgs.UnitCode(in.Unit), st, on)}, nil
 }
 
 // DutyPublication is a version of a publisher's lists in the list of all, without its rows.
@@ -218,12 +226,14 @@ func dateOf(name, text string, usual calendar.Date) (calendar.Date, error) {
 
 // DutyVerdict is what the lists say about one matter in one role.
 type DutyVerdict struct {
-	Passes  bool          `json:"passes"`
-	List    duty.List     `json:"list,omitempty" doc:"That decides; unlisted if it is on none; absent where no list is in force."`
-	Row     sealed.Public `json:"row,omitempty"`
-	Basis   sealed.Public `json:"basis,omitempty"`
-	Instead sealed.Public `json:"instead,omitempty" doc:"Where to go for a certificate."`
-	Grant   stream.ID     `json:"grant,omitzero" doc:"The admission that opens it."`
+	Passes    bool          `json:"passes"`
+	Publisher orgs.UnitCode `json:"publisher,omitempty" doc:"Whose list decides: of several the strictest; absent where no list is in force."`
+	Version   int           `json:"version,omitempty"`
+	List      duty.List     `json:"list,omitempty" doc:"That decides; unlisted if it is on none; absent where no list is in force."`
+	Row       sealed.Public `json:"row,omitempty"`
+	Basis     sealed.Public `json:"basis,omitempty"`
+	Instead   sealed.Public `json:"instead,omitempty" doc:"Where to go for a certificate."`
+	Grant     stream.ID     `json:"grant,omitzero" doc:"The admission that opens it."`
 }
 
 // MatterDuty is what a unit may be asked of one matter.
@@ -246,16 +256,26 @@ type LiveGrant struct {
 	Until     calendar.Date   `json:"until"`
 }
 
+// Edition is a publication in force.
+type Edition struct {
+	Publisher orgs.UnitCode `json:"publisher"`
+	Version   int           `json:"version"`
+}
+
+func editions(es []duty.Edition) []Edition {
+	return briefs(es, func(e duty.Edition) Edition { return Edition(e) })
+}
+
 // DutyView says what a unit may be asked to bear on a date: the answer that the gate would give to a dispatch then, by
 // what is published and granted now.
 type DutyView struct {
-	Unit      orgs.UnitCode `json:"unit"`
-	Target    orgs.UnitCode `json:"target,omitempty" doc:"The community or street whose lists protect it; absent for units that no list protects."`
-	On        calendar.Date `json:"on"`
-	Publisher orgs.UnitCode `json:"publisher,omitempty" doc:"Absent where no list is in force: everything passes."`
-	Version   int           `json:"version,omitempty"`
-	Matters   []MatterDuty  `json:"matters" nullable:"false"`
-	Grants    []LiveGrant   `json:"grants" nullable:"false"`
+	Unit    orgs.UnitCode `json:"unit"`
+	Target  orgs.UnitCode `json:"target,omitempty" doc:"The community or street whose lists protect it; absent for units that no list protects."`
+	On      calendar.Date `json:"on"`
+	Lists   []Edition     `json:"lists" nullable:"false" doc:"In force there, the nearest publisher first: all of them must let a matter through. None: everything passes."`
+	Matters []MatterDuty  `json:"matters" nullable:"false"`
+	Count   int           `json:"count" doc:"Of the matters."`
+	Grants  []LiveGrant   `json:"grants" nullable:"false"`
 }
 
 type viewed[R any] struct {
@@ -294,6 +314,7 @@ func (s *Server) viewDuties(ctx context.Context, in *struct {
 	Unit     string `query:"unit" required:"true" maxLength:"40" doc:"A community, street or grid."`
 	On       string `query:"on" format:"date" doc:"Today if not given."`
 	Matter   string `query:"matter" pattern:"^([0-9]{2}){1,3}$" doc:"A class, subject or matter; all if not given."`
+	Bears    string `query:"bears" enum:"lead,assist,either" doc:"Only matters that the unit may be asked to take on in this role."`
 	Position string `header:"GridCase-Position" doc:"Wait, at most two seconds, until lists and grants up to this position are known."`
 }) (*viewed[DutyView], error) {
 	if err := s.may(ctx, readCase); err != nil {
@@ -309,22 +330,28 @@ func (s *Server) viewDuties(ctx context.Context, in *struct {
 	}
 	position := s.position()
 	g := s.Engine.Gate(s.Engine.Units())
-	view := DutyView{Unit: unit, On: on, Matters: []MatterDuty{}, Grants: []LiveGrant{}}
+	view := DutyView{Unit: unit, On: on, Lists: editions(g.Editions(unit, on)), Matters: []MatterDuty{}, Grants: []LiveGrant{}}
 	say := func(v duty.Verdict) DutyVerdict {
-		view.Target, view.Publisher, view.Version = v.Target, v.Publisher, v.Version
-		return DutyVerdict{Passes: v.Passes, List: v.List, Row: v.Item.Row, Basis: v.Item.Basis, Instead: v.Item.Instead, Grant: v.Grant}
+		view.Target = v.Target
+		return DutyVerdict{Passes: v.Passes, Publisher: v.Publisher, Version: v.Version, List: v.List, Row: v.Item.Row, Basis: v.Item.Basis, Instead: v.Item.Instead, Grant: v.Grant}
 	}
+	known := false
 	for m := range catalogue.All() {
 		if len(in.Matter) > 0 && string(m.Code[:len(in.Matter)]) != in.Matter {
 			continue
 		}
-		view.Matters = append(view.Matters, MatterDuty{Matter: m.Code, Class: m.Class, Subject: m.Subject, Name: m.Name,
-			Lead: say(g.Judge(unit, string(m.Code), duty.Lead, on)), Assist: say(g.Judge(unit, string(m.Code), duty.Assist, on))})
+		known = true
+		lead, assist := say(g.Judge(unit, string(m.Code), duty.Lead, on)), say(g.Judge(unit, string(m.Code), duty.Assist, on))
+		if in.Bears == "lead" && !lead.Passes || in.Bears == "assist" && !assist.Passes || in.Bears == "either" && !lead.Passes && !assist.Passes {
+			continue
+		}
+		view.Matters = append(view.Matters, MatterDuty{Matter: m.Code, Class: m.Class, Subject: m.Subject, Name: m.Name, Lead: lead, Assist: assist})
 		for _, x := range g.Grants(unit, string(m.Code), on) {
 			view.Grants = append(view.Grants, LiveGrant{Admission: x.Admission, Matter: x.Matter, Role: x.Role, Units: x.Units, From: x.From, Until: x.Until})
 		}
 	}
-	if len(view.Matters) == 0 {
+	view.Count = len(view.Matters)
+	if !known {
 		return nil, invalid(fault("query.matter", "unknown_matter", "没有这个事项编码", "there is no such matter"))
 	}
 	return &viewed[DutyView]{Position: position, Body: view}, nil
@@ -338,17 +365,16 @@ type LoadView struct {
 	On      LoadOn           `json:"on"`
 	Added   []catalogue.Code `json:"added" nullable:"false" doc:"Borne on the date, in either role, and not on the base date."`
 	Dropped []catalogue.Code `json:"dropped" nullable:"false" doc:"The other way round."`
-	Blocks  int              `json:"blocks" doc:"Attempts that the gate stopped, from the base date to the date; GET /views/blocks lists them."`
+	Blocks  Count            `json:"blocks" doc:"Attempts that the gate stopped, from the base date to the date."`
 }
 
 // LoadOn is the load on one date.
 type LoadOn struct {
-	Date      calendar.Date `json:"date"`
-	Publisher orgs.UnitCode `json:"publisher,omitempty" doc:"Absent where no list is in force: then every matter counts."`
-	Version   int           `json:"version,omitempty"`
-	Lead      int           `json:"lead" doc:"Matters that it may be asked to lead."`
-	Assist    int           `json:"assist" doc:"Matters that it may be asked to assist in."`
-	Borne     int           `json:"borne" doc:"Matters in either role."`
+	Date   calendar.Date `json:"date"`
+	Lists  []Edition     `json:"lists" nullable:"false" doc:"In force there. None: every matter counts."`
+	Lead   Count         `json:"lead" doc:"Matters that it may be asked to lead."`
+	Assist Count         `json:"assist" doc:"Matters that it may be asked to assist in."`
+	Borne  Count         `json:"borne" doc:"Matters in either role."`
 }
 
 func (s *Server) viewLoad(ctx context.Context, in *struct {
@@ -377,12 +403,16 @@ func (s *Server) viewLoad(ctx context.Context, in *struct {
 	if err := errors.Join(s.known(ctx, in.Position), s.awaited(ctx, in.Position)); err != nil {
 		return nil, err
 	}
-	g, position := s.Engine.Gate(s.Engine.Units()), s.position()
-	view := LoadView{Unit: unit, Target: target.Code, Base: LoadOn{Date: from}, On: LoadOn{Date: on}, Added: []catalogue.Code{}, Dropped: []catalogue.Code{}}
+	g = s.Engine.Gate(s.Engine.Units())
+	position := s.position()
+	borne := func(on calendar.Date) LoadOn {
+		link := base + "/views/duties?unit=" + url.QueryEscape(string(unit)) + "&on=" + on.String() + "&bears="
+		return LoadOn{Date: on, Lists: editions(g.Editions(unit, on)), Lead: Count{0, link + "lead"}, Assist: Count{0, link + "assist"}, Borne: Count{0, link + "either"}}
+	}
+	view := LoadView{Unit: unit, Target: target.Code, Base: borne(from), On: borne(on), Added: []catalogue.Code{}, Dropped: []catalogue.Code{}}
 	bears := func(l *LoadOn, m string) bool {
 		lead, assist := g.Judge(unit, m, duty.Lead, l.Date), g.Judge(unit, m, duty.Assist, l.Date)
-		l.Publisher, l.Version = lead.Publisher, lead.Version
-		for n, passes := range map[*int]bool{&l.Lead: lead.Passes, &l.Assist: assist.Passes, &l.Borne: lead.Passes || assist.Passes} {
+		for n, passes := range map[*int]bool{&l.Lead.Count: lead.Passes, &l.Assist.Count: assist.Passes, &l.Borne.Count: lead.Passes || assist.Passes} {
 			if passes {
 				*n++
 			}
@@ -399,7 +429,7 @@ func (s *Server) viewLoad(ctx context.Context, in *struct {
 		}
 	}
 	n, err := s.Views.Views().CountBlocks(ctx, s.viewer(of(ctx).actor), projections.BlockFilter{Unit: target.Code, From: from, To: on})
-	view.Blocks = n
+	view.Blocks = Count{n, base + "/views/blocks?unit=" + url.QueryEscape(string(target.Code)) + "&from=" + from.String() + "&to=" + on.String()}
 	return &viewed[LoadView]{Position: position, Body: view}, err
 }
 
@@ -421,7 +451,7 @@ type BlockedAttempt struct {
 	Command   string        `json:"command"`
 	Demands   []stream.ID   `json:"demands,omitempty" doc:"Those that you may see."`
 	Topic     stream.ID     `json:"topic,omitzero"`
-	Order     stream.ID     `json:"order,omitzero" doc:"That was not dispatched, or not again."`
+	Order     stream.ID     `json:"order,omitzero" doc:"That was not dispatched, or not again; if you may see it."`
 }
 
 func (s *Server) viewBlocks(ctx context.Context, in *struct {
@@ -469,6 +499,18 @@ func (s *Server) viewBlocks(ctx context.Context, in *struct {
 				shown = append(shown, id)
 			}
 		}
+		if !r.Order.IsZero() {
+			n := stream.Of(stream.Order, r.Order)
+			if o, _, err := s.Engine.Load(ctx, n); err != nil {
+				return nil, err
+			} else if st, is := o.(order.State); is && st.Kind == string(demand.Report) {
+				if sees, err := s.sees(ctx, actor, n, st); err != nil {
+					return nil, err
+				} else if !sees {
+					r.Order = stream.ID{}
+				}
+			}
+		}
 		items = append(items, BlockedAttempt{Event: r.Event, Position: r.Position.String(), Target: r.Target, Unit: r.Unit, Matter: r.Matter, Role: r.Role, Publisher: r.Publisher,
 			List: r.List, Version: r.Version, Row: r.Row, Basis: r.Basis, On: r.On, By: r.By, Command: r.Command, Demands: shown, Topic: r.Topic, Order: r.Order})
 	}
@@ -487,6 +529,8 @@ type BlockNote struct {
 	Row       string        `json:"row,omitempty"`
 	Basis     string        `json:"basis,omitempty"`
 	Instead   string        `json:"instead,omitempty" doc:"Where to go for a certificate."`
+	Grant     stream.ID     `json:"grant,omitzero" doc:"An admission that was granted for the matter, and does not open this."`
+	Lacks     []string      `json:"grant_lacks,omitempty" enum:"list,scope,role,term,funding" doc:"What it lacks."`
 }
 
 // blockNote is nil for refusals of anything else than the gate.
@@ -499,7 +543,7 @@ func blockNote(b *rule.Block) *BlockNote {
 		role = duty.Lead
 	}
 	return &BlockNote{Unit: b.Unit, Target: b.Target, Matter: b.Matter, Role: role, Publisher: b.Publisher, List: b.List, Version: b.Version,
-		Row: b.Row, Basis: b.Basis, Instead: b.Instead}
+		Row: b.Row, Basis: b.Basis, Instead: b.Instead, Grant: b.Grant, Lacks: b.Lacks}
 }
 
 // seesGate reports whether a reader of the feed may see what the gate stopped at a community or street: its events name

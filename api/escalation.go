@@ -79,8 +79,8 @@ type Why struct {
 
 // Supervised counts the accounts that were demanded (督办).
 type Supervised struct {
-	Issued int `json:"issued"`
-	Open   int `json:"open"`
+	Issued Count `json:"issued"`
+	Open   Count `json:"open"`
 }
 
 // NextStep is what happens next to a matter if nobody does anything, or what a rule says somebody must do.
@@ -156,7 +156,7 @@ func (s *Server) escalations(ctx context.Context, in *boardInput) (*answeredBoar
 		levels = []orgs.Level{orgs.Level(in.Level[0] - '0')}
 	}
 	b, err := s.Views.Views().Escalations(ctx, projections.EscalationFilter{Unit: u.Code, Levels: levels, Rule: in.Rule, Kind: stream.Category(in.Kind),
-		Problem: in.Problem, Confidential: s.viewer(of(ctx).actor).Confidential, Page: projections.Page{Limit: in.Limit, After: in.After}})
+		Problem: in.Problem, Who: s.viewer(of(ctx).actor), Page: projections.Page{Limit: in.Limit, After: in.After}})
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +196,8 @@ func (s *Server) escalations(ctx context.Context, in *boardInput) (*answeredBoar
 				Threshold: threshold(policy, r.Rule), LateBy: r.LateBy}
 		}
 		if r.Supervisions > 0 {
-			x.Supervise = &Supervised{Issued: r.Supervisions, Open: r.Unanswered}
+			accounts := base + "/views/supervisions?unit=" + url.QueryEscape(string(u.Code)) + "&order=" + r.ID.String()
+			x.Supervise = &Supervised{Issued: Count{r.Supervisions, accounts}, Open: Count{r.Unanswered, accounts + "&open=true"}}
 		}
 		step, _, _ := strings.Cut(r.NextStep, "/")
 		switch {
@@ -238,6 +239,7 @@ type Supervisions struct {
 
 type supervisionsInput struct {
 	Unit      string `query:"unit" maxLength:"40"`
+	Order     string `query:"order" doc:"Id of the order."`
 	Open      bool   `query:"open" doc:"Still owed."`
 	OverdueAt string `query:"overdue_at" doc:"Owed, and due before this instant."`
 	Limit     int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
@@ -258,7 +260,11 @@ func (s *Server) supervisions(ctx context.Context, in *supervisionsInput) (*stru
 	if err := read.err(); err != nil {
 		return nil, err
 	}
-	rows, next, n, at, err := s.Views.Views().Supervisions(ctx, projections.SupervisionFilter{Unit: u.Code, Open: in.Open, Late: late,
+	id, err := idOf("order", in.Order)
+	if err != nil {
+		return nil, err
+	}
+	rows, next, n, at, err := s.Views.Views().Supervisions(ctx, projections.SupervisionFilter{Unit: u.Code, Order: id, Open: in.Open, Late: late, Who: s.viewer(of(ctx).actor),
 		Page: projections.Page{Limit: in.Limit, After: in.After}})
 	if err != nil {
 		return nil, err

@@ -3,7 +3,9 @@ package api
 import (
 	"cmp"
 	"context"
+	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -194,23 +196,64 @@ type ListedGrid struct {
 	Leads      int           `json:"leads" doc:"Grids that its lead leads, this one included."`
 }
 
-// Covered is how the grids of one unit are covered on a date. Each number opens to its grids: GET /grids with the same
-// unit and date, and the filter that the number names.
+// Covered is how the grids of one unit are covered on a date.
 type Covered struct {
 	Unit       orgs.UnitCode `json:"unit"`
 	Name       string        `json:"name"`
 	Kind       orgs.Kind     `json:"kind"`
-	Grids      int           `json:"grids" doc:"Active ones. Opens without a filter."`
-	Led        int           `json:"led" doc:"With a full-time lead: vacant=false."`
-	Vacant     int           `json:"vacant" doc:"Without: vacant=true."`
-	Covered    int           `json:"covered" doc:"Without, and somebody acts: vacant=true&acting=true."`
-	Households int           `json:"households"`
-	Outside    int           `json:"outside" doc:"Urban grids outside the size band: size=outside."`
-	Unsurveyed int           `json:"unsurveyed" doc:"Grids of communities whose buildings nobody surveyed: surveyed=false."`
-	Leads      int           `json:"leads" doc:"Different full-time leads."`
-	Shared     int           `json:"shared" doc:"Grids whose lead leads others, too: shared=true."`
-	Most       int           `json:"most" doc:"The most grids that one of these leads holds, in the district, or in the city if that is asked for."`
-	Assistants int           `json:"assistants"`
+	Grids      Count         `json:"grids" doc:"Active ones."`
+	Led        Count         `json:"led" doc:"With a full-time lead."`
+	Vacant     Count         `json:"vacant" doc:"Without."`
+	Covered    Count         `json:"covered" doc:"Without, and somebody acts."`
+	Households Sum           `json:"households"`
+	Outside    Count         `json:"outside" doc:"Urban grids outside the size band."`
+	Unsurveyed Count         `json:"unsurveyed" doc:"Grids of communities whose buildings nobody surveyed."`
+	Leads      Sum           `json:"leads" doc:"Different full-time leads."`
+	Shared     Count         `json:"shared" doc:"Grids whose lead leads others, too."`
+	Most       Count         `json:"most" doc:"The most grids that one of these leads holds, in the district, or in the city if that is asked for."`
+	Assistants Sum           `json:"assistants"`
+}
+
+// gridsLink is where the grids of a unit on a date are.
+func gridsLink(unit orgs.UnitCode, on calendar.Date) string {
+	return base + "/grids?unit=" + url.QueryEscape(string(unit)) + "&on=" + on.String()
+}
+
+// covered counts the grids of a unit. around is the unit within which its leads' other grids are known.
+func covered(u, around orgs.Unit, gs []projections.GridDay, on calendar.Date, band orgs.SizeBand) Covered {
+	link, city := gridsLink(u.Code, on), ""
+	if around.Kind == orgs.City {
+		city = "&around=city"
+	}
+	c := Covered{Unit: u.Code, Name: u.Name, Kind: u.Kind, Grids: Count{len(gs), link}, Led: Count{0, link + "&vacant=false"}, Vacant: Count{0, link + "&vacant=true"},
+		Covered: Count{0, link + "&vacant=true&acting=true"}, Households: Sum{0, "households", link}, Outside: Count{0, link + "&size=outside"},
+		Unsurveyed: Count{0, link + "&surveyed=false"}, Leads: Sum{0, "lead", link + "&vacant=false"}, Shared: Count{0, link + "&shared=true" + city},
+		Most: Count{0, link + "&vacant=false"}, Assistants: Sum{0, "assistants", link}} // where nobody leads, nobody leads the most
+	leads, most := map[string]bool{}, ""
+	count := func(n *int, so bool) {
+		if so {
+			*n++
+		}
+	}
+	for _, g := range gs {
+		c.Households.Count += g.Households
+		c.Assistants.Count += g.Assistants
+		count(&c.Led.Count, g.Lead != "")
+		count(&c.Vacant.Count, g.Lead == "")
+		count(&c.Covered.Count, g.Lead == "" && g.Acting != "")
+		count(&c.Outside.Count, outside(g, band))
+		count(&c.Unsurveyed.Count, !g.Surveyed)
+		count(&c.Shared.Count, g.Led > 1)
+		count(&c.Leads.Count, g.Lead != "" && !leads[g.Lead])
+		leads[g.Lead] = true
+		if g.Led > c.Most.Count || g.Led == c.Most.Count && g.Lead < most {
+			c.Most.Count, most = g.Led, g.Lead
+		}
+	}
+	if most != "" {
+		c.Most.Cases = gridsLink(around.Code, on) + "&lead=" + url.QueryEscape(most)
+	}
+	return c
 }
 
 // Coverage is how the grids of a unit, and of the units below it, are covered on a date.
@@ -221,25 +264,6 @@ type Coverage struct {
 	Total    Covered       `json:"total"`
 	Rows     []Covered     `json:"rows" nullable:"false" doc:"In code order; units without an active grid are left out."`
 	Position string        `json:"position"`
-}
-
-// add counts a grid in.
-func (c *Covered) add(g projections.GridDay, band orgs.SizeBand) {
-	c.Grids++
-	c.Households += g.Households
-	c.Assistants += g.Assistants
-	c.Most = max(c.Most, g.Led)
-	count := func(n *int, so bool) {
-		if so {
-			*n++
-		}
-	}
-	count(&c.Led, g.Lead != "")
-	count(&c.Vacant, g.Lead == "")
-	count(&c.Covered, g.Lead == "" && g.Acting != "")
-	count(&c.Outside, outside(g, band))
-	count(&c.Unsurveyed, !g.Surveyed)
-	count(&c.Shared, g.Led > 1)
 }
 
 func outside(g projections.GridDay, band orgs.SizeBand) bool {
@@ -259,7 +283,7 @@ func below(k orgs.Kind) orgs.Kind {
 }
 
 // gridsOn returns the grids of a unit as they stood on a date, of the kind of units that divide places.
-func (s *Server) gridsOn(ctx context.Context, code, day, position string) (u orgs.Unit, on calendar.Date, gs []projections.GridDay, err error) {
+func (s *Server) gridsOn(ctx context.Context, code, day, around, position string) (u orgs.Unit, on calendar.Date, gs []projections.GridDay, err error) {
 	if err = s.may(ctx, readCoverage); err != nil {
 		return
 	}
@@ -275,6 +299,9 @@ func (s *Server) gridsOn(ctx context.Context, code, day, position string) (u org
 		return
 	}
 	district, _ := t.Ancestor(u.Code, orgs.District)
+	if around == "city" {
+		district = ""
+	}
 	if gs, err = s.Views.Views().GridsOn(ctx, district, on); err == nil {
 		path := t.Path(u.Code)
 		gs = slices.DeleteFunc(gs, func(g projections.GridDay) bool { return !strings.HasPrefix(g.Path, path) })
@@ -288,42 +315,27 @@ func (s *Server) readCoverage(ctx context.Context, in *struct {
 	By       string `query:"by" enum:"district,street,community" doc:"The units to show; those below it if nothing is said."`
 	Position string `header:"GridCase-Position"`
 }) (*found[Coverage], error) {
-	u, on, gs, err := s.gridsOn(ctx, in.Unit, in.On, in.Position)
+	u, on, gs, err := s.gridsOn(ctx, in.Unit, in.On, "", in.Position)
 	if err != nil {
 		return nil, err
 	}
 	t, band, position := s.Engine.Units(), orgs.DefaultSizeBand(), s.position()
 	by := cmp.Or(orgs.Kind(in.By), below(u.Kind))
-	total := Covered{Unit: u.Code, Name: u.Name, Kind: u.Kind}
-	rows, leads := map[orgs.UnitCode]*Covered{}, map[orgs.UnitCode]map[string]bool{}
-	led := func(c *Covered, lead string) {
-		if leads[c.Unit] == nil {
-			leads[c.Unit] = map[string]bool{}
-		}
-		if lead != "" {
-			leads[c.Unit][lead] = true
-		}
-		c.Leads = len(leads[c.Unit])
+	around := u
+	if district, within := t.Ancestor(u.Code, orgs.District); within {
+		around, _ = t.Unit(district)
 	}
+	rows := map[orgs.UnitCode][]projections.GridDay{}
 	for _, g := range gs {
-		total.add(g, band)
-		led(&total, g.Lead)
-		at, found := t.Ancestor(g.Code.Unit(), by)
-		if !found || at == u.Code || !t.Within(at, u.Code) {
-			continue
+		if at, found := t.Ancestor(g.Code.Unit(), by); found && at != u.Code && t.Within(at, u.Code) {
+			rows[at] = append(rows[at], g)
 		}
-		if rows[at] == nil {
-			row, _ := t.Unit(at)
-			rows[at] = &Covered{Unit: at, Name: row.Name, Kind: row.Kind}
-		}
-		rows[at].add(g, band)
-		led(rows[at], g.Lead)
 	}
-	out := Coverage{On: on, Low: band.Low, High: band.High, Total: total, Rows: []Covered{}, Position: position}
-	for _, row := range rows {
-		out.Rows = append(out.Rows, *row)
+	out := Coverage{On: on, Low: band.Low, High: band.High, Total: covered(u, around, gs, on, band), Rows: []Covered{}, Position: position}
+	for _, at := range slices.Sorted(maps.Keys(rows)) {
+		row, _ := t.Unit(at)
+		out.Rows = append(out.Rows, covered(row, around, rows[at], on, band))
 	}
-	slices.SortFunc(out.Rows, func(a, b Covered) int { return cmp.Compare(a.Unit, b.Unit) })
 	return &found[Coverage]{Status: http.StatusOK, Position: position, Body: out}, nil
 }
 
@@ -334,9 +346,11 @@ type listGridsInput struct {
 	Acting   string `query:"acting" enum:"true,false" doc:"Somebody covers for the lead."`
 	Size     string `query:"size" enum:"outside,within" doc:"Urban grids outside the size band, or all others."`
 	Shared   string `query:"shared" enum:"true,false" doc:"The lead leads other grids, too."`
+	Around   string `query:"around" enum:"district,city" doc:"Where a lead's other grids are looked for; in the district if nothing is said, or in the city if that is asked for."`
 	Surveyed string `query:"surveyed" enum:"true,false"`
 	Urban    string `query:"urban" enum:"true,false"`
 	Worker   string `query:"worker" maxLength:"64" doc:"Leads it, or acts."`
+	Lead     string `query:"lead" maxLength:"64" doc:"Leads it."`
 	Limit    int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	After    string `query:"after" maxLength:"15"`
 	Count    bool   `query:"count"`
@@ -348,12 +362,12 @@ func (in *listGridsInput) fits(g projections.GridDay, band orgs.SizeBand) bool {
 	is := func(asked string, so bool) bool { return asked == "" || (asked == "true") == so }
 	return is(in.Vacant, g.Lead == "") && is(in.Acting, g.Acting != "") && is(in.Shared, g.Led > 1) && is(in.Surveyed, g.Surveyed) &&
 		is(in.Urban, g.Urban) && (in.Size == "" || (in.Size == "outside") == outside(g, band)) &&
-		(in.Worker == "" || in.Worker == g.Lead || in.Worker == g.Acting)
+		(in.Worker == "" || in.Worker == g.Lead || in.Worker == g.Acting) && (in.Lead == "" || in.Lead == g.Lead)
 }
 
 // listGrids lists active grids in code order; the cursor is the last code of the page.
 func (s *Server) listGrids(ctx context.Context, in *listGridsInput) (*listed[ListedGrid], error) {
-	_, _, gs, err := s.gridsOn(ctx, in.Unit, in.On, in.Position)
+	_, _, gs, err := s.gridsOn(ctx, in.Unit, in.On, in.Around, in.Position)
 	if err != nil {
 		return nil, err
 	}

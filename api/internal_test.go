@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"net/http"
 	"net/http/httptest"
@@ -21,6 +22,7 @@ import (
 	"gridcase/domain/sealed"
 	"gridcase/domain/topic"
 	"gridcase/domain/whistle"
+	"gridcase/engine"
 )
 
 func TestCoordinatesComeBackToWGS84(t *testing.T) {
@@ -113,6 +115,13 @@ func TestFreeTextIsTrimmedAndComposedAndCodesAreLeftAlone(t *testing.T) {
 	p := asProblem(err)
 	if len(p.Errors) != 2 || p.Errors[0].Code != "too_long" || p.Errors[1].Location != "body.at" {
 		t.Errorf("got %+v", p.Errors)
+	}
+}
+
+func TestWhatIsTooLargeToRecordIsSaidSo(t *testing.T) {
+	p := asProblem(fmt.Errorf("decide: %w", &engine.LargeError{Command: "publish", Size: 300 << 10}))
+	if p.Status != 413 || p.Code != "event_too_large" || !strings.Contains(p.in(false, "").Detail, "publish records has 300 KiB") || !strings.Contains(p.in(true, "").Detail, "300 KiB") {
+		t.Errorf("got %+v", p)
 	}
 }
 

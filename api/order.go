@@ -430,6 +430,7 @@ type listOrdersInput struct {
 	Urgency       string   `query:"urgency" enum:"A,B,C,D"`
 	Category      string   `query:"category" pattern:"^([0-9]{2}){1,3}$"`
 	Lead          string   `query:"lead" maxLength:"40"`
+	LedIn         string   `query:"led_in" maxLength:"40" doc:"Led by this unit or one below it, wherever it lies."`
 	Worker        string   `query:"worker" maxLength:"64" doc:"Opaque id of the person within the lead unit that it was given to."`
 	Unassigned    bool     `query:"unassigned" doc:"Given to nobody in particular."`
 	ContactedFrom string   `query:"contacted_from" doc:"The unit that leads now had its first contact at this instant or later."`
@@ -444,7 +445,7 @@ func (s *Server) listOrders(ctx context.Context, in *listOrdersInput) (*listed[O
 	if err != nil {
 		return nil, err
 	}
-	f := projections.OrderFilter{Place: place, Page: page, Urgency: in.Urgency, Matter: in.Category, Lead: orgs.UnitCode(in.Lead),
+	f := projections.OrderFilter{Place: place, Page: page, Urgency: in.Urgency, Matter: in.Category, Lead: orgs.UnitCode(in.Lead), LedIn: orgs.UnitCode(in.LedIn),
 		Worker: in.Worker, Unassigned: in.Unassigned, Problem: in.Problem, Due: due, Raised: raised}
 	if f.Standing, err = in.standing(in.Kinds); err != nil {
 		return nil, err

@@ -135,6 +135,7 @@ var problems = map[string]meaning{
 	"period_sealed":          row(409, "考核期已封存", "the period is sealed", "已封存的考核期不能更改。", "A sealed period does not change."),
 	"undecided_items":        row(409, "有未决事项", "undecided items", "请先处理未决事项。", "Decide the open items first."),
 	"revision_conflict":      row(412, "事项已有新的变化", "it has changed since", "请重新读取该事项，确认后以新的 ETag 重试。", "Read it again, and repeat with the new ETag if you still mean it."),
+	"event_too_large":        row(413, "记录内容过大", "what it records is too large", "一个事件最多 256 KiB；请缩短文字，或分批办理。", "An event has at most 256 KiB: shorten the texts, or do it in parts."),
 	"body_too_large":         row(413, "请求内容过大", "the body is too large", "请求内容不得超过 256 KiB；附件请先上传，再填写摘要。", "A body has at most 256 KiB. Attachments are named by their hash."),
 	"unsupported_media_type": row(415, "不支持的内容类型", "unsupported content type", "请求内容须为 application/json。", "The body must be application/json."),
 	"invalid":                row(422, "填写有误", "invalid fields", "请按 errors 中所列位置逐项更正。", "Correct what is listed under errors."),
@@ -186,6 +187,7 @@ func asProblem(err error) *Problem {
 	var refusal *rule.Refusal
 	var stale *engine.StaleError
 	var tooLarge *http.MaxBytesError
+	var large *engine.LargeError
 	switch {
 	case errors.As(err, &p):
 		return p
@@ -207,6 +209,10 @@ func asProblem(err error) *Problem {
 		return problem("overloaded")
 	case errors.Is(err, eventlog.ErrFull):
 		return problem("disk_full")
+	case errors.As(err, &large):
+		return problem("event_too_large", rule.Say(
+			fmt.Sprintf("%s 要记录的内容有 %d KiB，一个事件最多 256 KiB；请缩短文字，或分批办理", large.Command, (large.Size+1023)/1024),
+			fmt.Sprintf("what %s records has %d KiB; an event has at most 256 KiB: shorten its texts, or do it in parts", large.Command, (large.Size+1023)/1024)))
 	case errors.Is(err, eventlog.ErrTooLarge), errors.As(err, &tooLarge):
 		return problem("body_too_large")
 	case errors.Is(err, eventlog.ErrClosed), errors.Is(err, projections.ErrClosed):

@@ -3,6 +3,7 @@ package api_test
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"iter"
 	"net/http"
 	"slices"
@@ -153,6 +154,96 @@ func TestAHandlingUnitSeesWhatItHandlesAndNeverAReport(t *testing.T) {
 	secret := h.accepted("report")
 	h.do(street, secret, "fast-track", `{"reason":"confidential_report","route":{"order":{"lead":"150105-d01"}}}`)
 	h.want(h.get(handler, secret), 404, "not_found")
+}
+
+// An order of a report (举报) is known to the level that dispatched it and those above, who lead, check and audit there, and at the desks
+// that work on it: not to everybody in the place where it lies, for whom it complains of may sit there.
+func TestAnOrderOfAReportIsKnownToFewPeople(t *testing.T) {
+	h := open(t)
+	overseers := []orgs.Role{orgs.Dispatcher, orgs.StreetLeader, orgs.UnitHead, orgs.Supervisor, orgs.Arbiter, orgs.Auditor, orgs.PrivacyOfficer, orgs.Verifier, orgs.CallbackAgent}
+	desks := []orgs.Role{orgs.Handler, orgs.UnitHead, orgs.GridWorker, orgs.GridSecretary, orgs.Clerk, orgs.CommunitySecretary, orgs.Dispatcher, orgs.StreetLeader}
+	confidants := []orgs.Role{orgs.Clerk, orgs.CommunitySecretary, orgs.Dispatcher, orgs.StreetLeader, orgs.Supervisor, orgs.Arbiter, orgs.Auditor, orgs.PrivacyOfficer}
+	above := map[orgs.UnitCode][]orgs.UnitCode{ // the seats whose reach has the dispatching unit
+		district: {district, city, hotline, oversight}, community: {community, street, district, city, hotline, oversight}}
+	type filed struct {
+		demand, order string
+		by, lead      orgs.UnitCode
+	}
+	file := func(kind string, by orgs.UnitCode, role orgs.Role, lead orgs.UnitCode) filed {
+		path := h.accepted(kind)
+		reason := map[string]string{"report": "confidential_report", "issue": `statutory_duty","citation":"第八条`}[kind]
+		r := h.do(h.key(role, by), path, "fast-track", `{"reason":"`+reason+`","route":{"order":{"lead":"`+string(lead)+`"}}}`)
+		f := filed{path, r.json["orders"].([]any)[0].(string), by, lead}
+		h.do(h.key(orgs.Supervisor, district), "/orders/"+f.order, "issue-supervision", `{"reason":"抓紧办理"}`)
+		return f
+	}
+	reports := []filed{file("report", district, orgs.Dispatcher, bureau), file("report", community, orgs.Clerk, grid)}
+	ordinary := file("issue", district, orgs.Dispatcher, bureau)
+	h.wait(60 * 24 * time.Hour)
+	lifted(h) // onto the board
+	cells, shown := 0, 0
+	for _, role := range orgs.Roles() {
+		for _, seat := range []orgs.UnitCode{grid, community, sibling, street, district, city, oversight, bureau} {
+			key := h.key(role, seat)
+			if role == orgs.Operator || role == orgs.Resident || role == orgs.Channel {
+				h.want(h.get(key, "/orders/"+reports[0].order), 404, "not_found")
+				continue
+			}
+			holds := map[string]string{"the list": string(h.get(key, "/orders?limit=200").raw), "the lead's list": string(h.get(key, "/orders?lead="+string(bureau)).raw),
+				"the list by kind": string(h.get(key, "/orders?kind=report").raw), "the clocks": string(h.get(key, "/views/deadlines?kind=order&limit=200").raw),
+				"the board": string(h.get(key, "/views/escalation?kind=order&limit=200").raw), "the supervisions": string(h.get(key, "/views/supervisions?limit=200").raw)}
+			if r := h.get(key, "/events?type=order-dispatched/1&limit=200"); r.StatusCode == 200 {
+				holds["the feed"] = string(r.raw)
+			}
+			for _, f := range reports {
+				sees := slices.Contains(overseers, role) && slices.Contains(above[f.by], seat) || slices.Contains(desks, role) && (seat == f.by || seat == f.lead)
+				want := http.StatusNotFound
+				if sees {
+					want, shown = http.StatusOK, shown+1
+				}
+				for _, path := range []string{"/orders/" + f.order, "/orders/" + f.order + "/due"} {
+					if r := h.get(key, path); r.StatusCode != want {
+						t.Errorf("%s@%s reads %s, dispatched by %s to %s: got %d, want %d", role, seat, path, f.by, f.lead, r.StatusCode, want)
+					}
+				}
+				for where, raw := range holds {
+					if (where == "the board" || where == "the supervisions" || where == "the lead's list") && sees {
+						continue // those ask about more than who may know
+					}
+					if where != "the list by kind" || !sees {
+						if in := strings.Contains(raw, f.order); in != sees {
+							t.Errorf("%s@%s: %s has the order dispatched by %s to %s: %v, want %v", role, seat, where, f.by, f.lead, in, sees)
+						}
+					}
+				}
+				if r := h.get(key, strings.Replace(f.demand, "/demands/", "/cases/", 1)); r.StatusCode == http.StatusOK {
+					if !slices.Contains(confidants, role) {
+						t.Errorf("%s@%s reads the case of a report", role, seat)
+					}
+					if in := strings.Contains(fmt.Sprint(r.json["streams"]), f.order); in != sees { // what the demand itself notes of it stays
+						t.Errorf("%s@%s: the case file has the order: %v, want %v", role, seat, in, sees)
+					}
+				}
+				if r := h.post(key, "/orders/"+f.order+"/sign", ""); !sees && r.StatusCode != 404 {
+					t.Errorf("%s@%s signs an order that is not seen: %d", role, seat, r.StatusCode)
+				}
+				cells += 4 + len(holds)
+			}
+		}
+	}
+	for _, who := range []string{h.key(orgs.Handler, bureau), h.key(orgs.GridWorker, grid), h.key(orgs.Evaluator, district)} { // any other order is seen by place
+		h.want(h.get(who, "/orders/"+ordinary.order), 200, "")
+	}
+	if b := string(h.get(h.key(orgs.Supervisor, district), "/views/escalation?kind=order").raw); !strings.Contains(b, reports[0].order) || !strings.Contains(b, reports[1].order) {
+		t.Errorf("the supervisor's board lacks them: %s", b)
+	}
+	if v := string(h.get(h.key(orgs.Arbiter, district), "/views/supervisions").raw); !strings.Contains(v, reports[0].order) {
+		t.Errorf("the arbiter's supervisions lack it: %s", v)
+	}
+	if shown < 40 {
+		t.Errorf("only %d may know", shown)
+	}
+	t.Logf("%d cells, %d of people who may know", cells, shown)
 }
 
 func TestPersonalDataIsOpenedForAPurposeAndTheReadingIsOnRecord(t *testing.T) {

@@ -2,8 +2,10 @@ package api
 
 import (
 	"context"
-	"fmt"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -304,43 +306,28 @@ func summonsRow(r projections.SummonsRow) SummonsRow {
 
 // Turnout is the rate of reporting in and the rows that it opens to.
 type Turnout struct {
-	Rate      Ratio        `json:"rate" doc:"报到率: on time of all that count. Each figure opens with the same filter and its standing."`
+	Rate      Share        `json:"rate" doc:"报到率: on time of all that count."`
 	Standings Standings    `json:"standings" doc:"How many units stand how, over all pages, whatever standing is asked for."`
 	Items     []SummonsRow `json:"items" nullable:"false"`
+	Count     int          `json:"count" doc:"Of the items, over all pages."`
 	Next      string       `json:"next,omitempty" doc:"Cursor of the next page; absent on the last."`
 	Position  string       `json:"position" doc:"How far it reflects the log, at least."`
 }
 
-// Ratio is an exact fraction and its printed form.
-type Ratio struct {
-	Numerator   int    `json:"numerator"`
-	Denominator int    `json:"denominator"`
-	Percent     string `json:"percent,omitempty" doc:"Two decimals, rounded half up, once; absent if the denominator is 0."`
-}
-
-func ratio(n, d int) Ratio {
-	r := Ratio{Numerator: n, Denominator: d}
-	if d > 0 {
-		hundredths := (2*n*100*100 + d) / (2 * d)
-		r.Percent = fmt.Sprintf("%d.%02d", hundredths/100, hundredths%100)
-	}
-	return r
-}
-
 // Standings counts summoned units by how they stand.
 type Standings struct {
-	Awaited int `json:"awaited"`
-	OnTime  int `json:"on_time"`
-	Late    int `json:"late"`
-	Absent  int `json:"absent"`
-	Excused int `json:"excused"`
-	Spared  int `json:"spared"`
-	Void    int `json:"void"`
+	Awaited Count `json:"awaited"`
+	OnTime  Count `json:"on_time"`
+	Late    Count `json:"late"`
+	Absent  Count `json:"absent"`
+	Excused Count `json:"excused"`
+	Spared  Count `json:"spared"`
+	Void    Count `json:"void"`
 }
 
 type viewWhistlesInput struct {
 	WhistleQuery
-	Standing string `query:"standing" enum:"awaited,on_time,late,absent,excused,spared,void" doc:"Only items that stand so; the figures stay those of all."`
+	Standings []string `query:"standing" enum:"awaited,on_time,late,absent,excused,spared,void" doc:"Only items that stand so, or in one of several ways separated by commas; the figures stay those of all."`
 }
 
 type turnedOut struct {
@@ -361,8 +348,8 @@ func (s *Server) viewWhistles(ctx context.Context, in *viewWhistlesInput) (*turn
 	if err != nil {
 		return nil, err
 	}
-	if in.Standing != "" {
-		f.Standings = []whistle.Standing{whistle.Standing(in.Standing)}
+	for _, st := range in.Standings {
+		f.Standings = append(f.Standings, whistle.Standing(st))
 	}
 	rows, next, err := v.Summons(ctx, who, f)
 	if err != nil {
@@ -372,6 +359,41 @@ func (s *Server) viewWhistles(ctx context.Context, in *viewWhistlesInput) (*turn
 	if err != nil {
 		return nil, err
 	}
-	return &turnedOut{Link: items.Link, Position: position, Body: Turnout{Rate: ratio(t.Rate()), Items: items.Body.Items, Next: next, Position: position,
-		Standings: Standings{t[whistle.Awaited], t[whistle.OnTime], t[whistle.Late], t[whistle.Absent], t[whistle.Excused], t[whistle.Spared], t[whistle.Void]}}}, nil
+	link := in.link()
+	stand := func(ss ...whistle.Standing) Count {
+		c, words := Count{}, make([]string, len(ss))
+		for i, x := range ss {
+			c.Count, words[i] = c.Count+t[x], string(x)
+		}
+		c.Cases = link + "standing=" + strings.Join(words, ",")
+		return c
+	}
+	var counts []whistle.Standing
+	all := 0
+	for _, x := range whistle.Standings() {
+		if x.Counts() {
+			counts = append(counts, x)
+		}
+		if f.Standings == nil || slices.Contains(f.Standings, x) {
+			all += t[x]
+		}
+	}
+	rate := Share{Numerator: stand(whistle.OnTime), Denominator: stand(counts...)}
+	if rate.Denominator.Count > 0 {
+		rate.Percent = percent(rate.Numerator.Count, rate.Denominator.Count)
+	}
+	return &turnedOut{Link: items.Link, Position: position, Body: Turnout{Rate: rate, Items: items.Body.Items, Count: all, Next: next, Position: position,
+		Standings: Standings{stand(whistle.Awaited), stand(whistle.OnTime), stand(whistle.Late), stand(whistle.Absent), stand(whistle.Excused),
+			stand(whistle.Spared), stand(whistle.Void)}}}, nil
+}
+
+// link is the view with the same filters, ready for a standing.
+func (q *WhistleQuery) link() string {
+	link := base + "/views/whistles?"
+	for _, x := range [][2]string{{"street", q.Street}, {"unit", q.Unit}, {"from", q.From}, {"to", q.To}} {
+		if x[1] != "" {
+			link += x[0] + "=" + url.QueryEscape(strings.ReplaceAll(x[1], " ", "+")) + "&" // an instant's plus that was not escaped
+		}
+	}
+	return link
 }

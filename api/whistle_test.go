@@ -310,6 +310,9 @@ func TestABadWhistleIsAProblemAndWritesNothing(t *testing.T) {
 	}
 }
 
+// said is what a figure counts.
+func said(figure any) float64 { return figure.(map[string]any)["count"].(float64) }
+
 // The figures of the view are the lengths of its lists.
 func TestTheRateOfReportingInOpensToItsUnits(t *testing.T) {
 	h := open(t)
@@ -337,9 +340,9 @@ func TestTheRateOfReportingInOpensToItsUnits(t *testing.T) {
 		percent, _ := rate["percent"].(string)
 		counts := []any{}
 		for _, s := range whistle.Standings() {
-			counts = append(counts, of[string(s)])
+			counts = append(counts, said(of[string(s)]))
 		}
-		if got := fmt.Sprintf("%v/%v %s %v", rate["numerator"], rate["denominator"], percent, counts); got != want {
+		if got := fmt.Sprintf("%v/%v %s %v", said(rate["numerator"]), said(rate["denominator"]), percent, counts); got != want {
 			t.Errorf("%q: got %s, want %s", query, got, want)
 		}
 		for _, s := range whistle.Standings() {
@@ -355,12 +358,12 @@ func TestTheRateOfReportingInOpensToItsUnits(t *testing.T) {
 					break
 				}
 			}
-			if float64(n) != of[string(s)] {
-				t.Errorf("%q: %v %s open to %d units", query, of[string(s)], s, n)
+			if float64(n) != said(of[string(s)]) {
+				t.Errorf("%q: %v %s open to %d units", query, said(of[string(s)]), s, n)
 			}
 		}
 	}
-	if r := h.get(h.key(orgs.Handler, agency), "/views/whistles"); r.json["rate"].(map[string]any)["denominator"] != 2.0 {
+	if r := h.get(h.key(orgs.Handler, agency), "/views/whistles"); said(r.json["rate"].(map[string]any)["denominator"]) != 2.0 {
 		t.Errorf("the agency's own rate: %s", r.raw)
 	}
 	for query, want := range map[string][]string{

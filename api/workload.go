@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"gridcase/domain/calendar"
+	"gridcase/domain/demand"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
@@ -20,6 +22,13 @@ import (
 type Count struct {
 	Count int    `json:"count"`
 	Cases string `json:"cases" doc:"The list of exactly these; its count is this figure while nothing happens in between."`
+}
+
+// Sum is a figure that is more than the number of what it opens to.
+type Sum struct {
+	Count int    `json:"count"`
+	Of    string `json:"of" doc:"A member of the listed items: numbers are added up, different texts counted."`
+	Cases string `json:"cases" doc:"The list of exactly these."`
 }
 
 // Times says how long something took, in whole minutes, truncated: by nearest rank, ⌈0.5 n⌉ and ⌈0.9 n⌉.
@@ -39,7 +48,7 @@ type Aged struct {
 // WorkLine are the figures of orders or of demands, of some kinds.
 type WorkLine struct {
 	Of       string   `json:"of" enum:"orders,demands"`
-	Kinds    []string `json:"kinds" nullable:"false" doc:"Errands stand by themselves."`
+	Kinds    []string `json:"kinds" nullable:"false" doc:"Errands stand by themselves. Orders of reports are counted for the city alone: others see some of them."`
 	Open     Count    `json:"open"`
 	Overdue  Count    `json:"overdue" doc:"As of as_of. Nothing suspended, sent back or reported is overdue."`
 	Aged     []Aged   `json:"aged" nullable:"false" doc:"The open ones."`
@@ -68,8 +77,8 @@ type WorkRow struct {
 	Lead       orgs.UnitCode `json:"lead,omitempty" doc:"By unit or worker: what the unit leads, wherever it lies."`
 	Worker     string        `json:"worker,omitempty" doc:"Opaque id; absent by worker: given to nobody in particular."`
 	Name       string        `json:"name,omitempty" doc:"Of the unit or grid, never of a person."`
-	Grids      int           `json:"grids,omitempty" doc:"That are worked there."`
-	Households int           `json:"households,omitempty" doc:"Of these grids."`
+	Grids      *Count        `json:"grids,omitempty" doc:"That are worked there."`
+	Households *Sum          `json:"households,omitempty" doc:"Of these grids."`
 	Per100     string        `json:"open_per_100_households,omitempty" doc:"Open demands and orders, two places; absent without households."`
 	Lines      []WorkLine    `json:"lines" nullable:"false"`
 }
@@ -82,7 +91,7 @@ type Workload struct {
 	AsOf     time.Time     `json:"as_of"`
 	From     calendar.Date `json:"from"`
 	To       calendar.Date `json:"to"`
-	Total    *WorkRow      `json:"total,omitempty" doc:"By place only."`
+	Total    WorkRow       `json:"total" doc:"By place of what lies in the unit; by unit or worker of the orders that are led from it, wherever they lie."`
 	Rows     []WorkRow     `json:"rows" nullable:"false"`
 	Next     string        `json:"next,omitempty" doc:"after for the next rows; absent on the last."`
 	Position string        `json:"position" doc:"The state of the log that all figures are of, exactly."`
@@ -198,8 +207,9 @@ func (s *Server) workload(ctx context.Context, in *workloadInput) (*struct {
 		at = s.Now()
 	}
 	at = at.Truncate(time.Second)
+	who := s.viewer(of(ctx).actor)
 	q := projections.LoadQuery{Unit: u.Code, By: projections.By(in.By), At: at, Kinds: in.Kinds, Limit: in.Limit, After: in.After,
-		Confidential: s.viewer(of(ctx).actor).Confidential}
+		Confidential: who.Confidential, Reports: s.seesReports(who)}
 	if q.From, q.To, err = in.days(calendar.DateOf(at)); err != nil {
 		return nil, err
 	}
@@ -215,17 +225,14 @@ func (s *Server) workload(ctx context.Context, in *workloadInput) (*struct {
 	if err != nil {
 		return nil, counted(err)
 	}
-	w := writing{LoadQuery: q, units: s.Engine.Units(), step: in.Step}
+	w := writing{LoadQuery: q, units: s.Engine.Units(), step: in.Step, today: s.today()}
 	w.begin()
 	out := Workload{Unit: u.Code, By: string(q.By), AsOf: shown(at), From: q.From, To: q.To - 1, Rows: make([]WorkRow, len(l.Rows)), Next: l.Next, Position: l.Position.String()}
 	for i := range l.Rows {
 		out.Rows[i] = w.row(&l.Rows[i])
 	}
-	if !w.desk() {
-		w.flows = in.Step != ""
-		total := w.row(&l.Total)
-		out.Total = &total
-	}
+	w.flows = in.Step != ""
+	out.Total = w.total(&l.Total)
 	return &struct {
 		Position string `header:"GridCase-Position"`
 		Body     Workload
@@ -237,7 +244,8 @@ type writing struct {
 	projections.LoadQuery
 	units *orgs.Tree
 	step  string
-	flows bool // the row in hand shows its days
+	today calendar.Date // by which grids are those of now
+	flows bool          // the row in hand shows its days
 
 	overdue, in, out, contacted, handled, closed string
 	aged                                         [len(projections.Ages)]string
@@ -296,11 +304,29 @@ func named(units *orgs.Tree, p projections.Place) string {
 	return ""
 }
 
-func (w *writing) row(r *projections.LoadRow) WorkRow {
-	out := WorkRow{District: r.District, Street: r.Street, Community: r.Community, Grid: r.Grid, Lead: r.Lead, Worker: r.Worker, Name: named(w.units, r.Place),
-		Grids: r.Grids, Households: r.Households, Lines: []WorkLine{}}
-	where := place(r.Place)
+// total is the row of all rows, those of other pages too.
+func (w *writing) total(r *projections.LoadRow) WorkRow {
 	if w.desk() {
+		return w.lines(r, WorkRow{}, "&led_in="+url.QueryEscape(string(w.Unit)))
+	}
+	return w.row(r)
+}
+
+// divided counts the grids of a place, and the households in them.
+func divided(p projections.Place, whole orgs.UnitCode, on calendar.Date, grids, households int) (*Count, *Sum) {
+	if grids == 0 {
+		return nil, nil
+	}
+	link := gridsLink(cmp.Or(orgs.UnitCode(p.Grid), p.Community, p.Street, p.District, whole), on)
+	return &Count{grids, link}, &Sum{households, "households", link}
+}
+
+func (w *writing) row(r *projections.LoadRow) WorkRow {
+	out := WorkRow{District: r.District, Street: r.Street, Community: r.Community, Grid: r.Grid, Lead: r.Lead, Worker: r.Worker, Name: named(w.units, r.Place)}
+	where := place(r.Place)
+	if !w.desk() {
+		out.Grids, out.Households = divided(r.Place, w.Unit, w.today, r.Grids, r.Households)
+	} else {
 		u, _ := w.units.Unit(r.Lead)
 		out.Name, where = u.Name, "&lead="+url.QueryEscape(string(r.Lead))
 		if w.By == projections.ByWorker && r.Worker == "" {
@@ -309,7 +335,13 @@ func (w *writing) row(r *projections.LoadRow) WorkRow {
 			where += "&worker=" + url.QueryEscape(r.Worker)
 		}
 	}
+	return w.lines(r, out, where)
+}
+
+// lines gives a row its figures; where is the part of their links that says whose they are.
+func (w *writing) lines(r *projections.LoadRow, out WorkRow, where string) WorkRow {
 	open := 0
+	out.Lines = []WorkLine{}
 	for _, x := range []struct {
 		of    string
 		lines []projections.Figures
@@ -319,6 +351,9 @@ func (w *writing) row(r *projections.LoadRow) WorkRow {
 			continue
 		}
 		for i := range x.lines {
+			if x.of == "orders" && !w.Reports {
+				x.kinds = slices.DeleteFunc(x.kinds, func(k string) bool { return k == string(demand.Report) })
+			}
 			kinds := slices.DeleteFunc(slices.Clone(x.kinds), func(k string) bool { return (k == "errand") != (i == projections.Errands) })
 			if w.Kinds != nil {
 				kinds = slices.DeleteFunc(slices.Clone(w.Kinds), func(k string) bool { return !slices.Contains(x.kinds, k) })

@@ -586,12 +586,31 @@ func (e *Engine) decide(ctx context.Context, r Request, f folded, fresh bool) (d
 				Index: len(d.facts), Digest: digest, Correlation: e.correlate(r, &d.after), Causation: r.Cause,
 				Occurred: occurred, Recorded: now, Stage: stage(d.after.state), Schema: 1, Trace: r.Trace, Program: e.Program}
 			rand.Read(m.Salt[:])
+			if len(data) > maxEvent {
+				return d, &LargeError{Command: commandName(c), Size: len(data)}
+			}
 			d.facts = append(d.facts, eventlog.Fact{ID: uuid.UUID(id), Type: body.EventType(), Data: data, Meta: event.EncodeMeta(m)})
 		}
 	}
 	d.after = d.after.with(r.Key)
 	return d, nil
 }
+
+// maxEvent is how large an event may be, in bytes of data.
+const maxEvent = 256 << 10
+
+// LargeError says that a command would record an event that is too large. It is an [eventlog.ErrTooLarge].
+type LargeError struct {
+	Command string
+	Size    int // bytes; an event has at most 256 KiB
+}
+
+func (e *LargeError) Error() string {
+	return fmt.Sprintf("what %s records would be %d bytes; an event has at most %d", e.Command, e.Size, maxEvent)
+}
+
+// Unwrap says that trying again makes it no smaller.
+func (e *LargeError) Unwrap() error { return eventlog.ErrTooLarge }
 
 // correlate returns the case an event belongs to: that of its stream, of the request, or the stream itself.
 func (e *Engine) correlate(r Request, f *folded) stream.ID {

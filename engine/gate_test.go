@@ -245,6 +245,10 @@ func (h *house) admitted(matter string, role duty.Role, from, until calendar.Dat
 
 func TestAGrantOpensTheGateInItsScopeRoleAndTermOnly(t *testing.T) {
 	h := open(t)
+	today := calendar.DateOf(h.Clock())
+	for _, never := range []string{certificate, forbidden} { // before there were lists
+		h.do(h.admitted(never, duty.Lead, today, today+100, community), officer, admission.RecordFunding{Reference: "凭证 3"})
+	}
 	h.publish(lists...)
 	try := func(what string, matter string, role duty.Role, want bool) {
 		t.Helper()
@@ -283,9 +287,14 @@ func TestAGrantOpensTheGateInItsScopeRoleAndTermOnly(t *testing.T) {
 	try("revoked", nowhere, duty.Assist, false)
 
 	for _, never := range []string{certificate, forbidden} {
-		g := h.admitted(never, duty.Lead, calendar.DateOf(h.Clock()), first+40, community)
-		h.do(g, officer, admission.RecordFunding{Reference: "凭证 3"})
 		try("no grant opens it", never, duty.Lead, false)
+		n := stream.Of(stream.Admission, stream.For(stream.Admission, "bureau", never))
+		_, err := h.Handle(t.Context(), engine.Request{Stream: n, Commands: []engine.Command{admission.Request{Matter: never, Role: duty.Lead, Units: []orgs.UnitCode{community}, From: first + 6, Until: first + 9,
+			Task: "协助摸排", Basis: "依据某条", Staff: 2, Emergency: "突发"}}, Key: never, Actor: as(orgs.UnitHead, bureau), Expect: -1})
+		var r *rule.Refusal
+		if !errors.As(err, &r) || r.Rule != "A1" || r.Block != nil {
+			t.Errorf("asked for what no grant opens: %v", err)
+		}
 	}
 }
 

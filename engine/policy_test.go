@@ -3,20 +3,25 @@ package engine_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"gridcase/domain/calendar"
+	"gridcase/domain/catalogue"
 	"gridcase/domain/demand"
+	"gridcase/domain/duty"
 	"gridcase/domain/escalation"
 	"gridcase/domain/event"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
 	"gridcase/domain/policy"
 	"gridcase/domain/rule"
+	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
 	"gridcase/engine"
 	"gridcase/engine/keys"
@@ -285,6 +290,36 @@ func TestEscalationChangesOnlyForWhatIsDecidedLater(t *testing.T) {
 	expire(orders[1])
 	if a := raised(orders[1]); a.Level != 3 || a.Unit != street {
 		t.Errorf("decided after it: the attention of %+v, want the street's: the ladder has no level 2 any more", a)
+	}
+}
+
+// What would make an event of more than 256 KiB is refused before it is written, by the name of the command: lists and policies come from files
+// on the machine, too, where no request bounds them. A survey has bounds of its own.
+func TestAnEventThatWouldBeTooLargeIsRefusedBeforeItIsWritten(t *testing.T) {
+	h := open(t)
+	rows := duty.Publish{Unit: district, From: calendar.DateOf(h.Clock()) + 1, Covers: []orgs.Kind{orgs.Community}}
+	for m := range catalogue.All() {
+		rows.Items = append(rows.Items, duty.Item{Target: orgs.Community, List: duty.NotBorne, Matter: string(m.Code), Row: sealed.Public(strings.Repeat("长", 200))})
+	}
+	r := h.request(stream.Keyed(stream.Duties, string(district)), officer, rows)
+	r.Second = &colleague
+	before, err := h.log.End(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = h.Handle(t.Context(), r)
+	var large *engine.LargeError
+	if !errors.As(err, &large) || large.Command != "publish" || large.Size <= 256<<10 || !errors.Is(err, eventlog.ErrTooLarge) {
+		t.Errorf("got %v, want it too large", err)
+	}
+	if end, err := h.log.End(t.Context()); err != nil || end != before {
+		t.Errorf("the log moved to %s (%v)", end, err)
+	}
+	rows.Items = rows.Items[:300]
+	r = h.request(stream.Keyed(stream.Duties, string(district)), officer, rows)
+	r.Second = &colleague
+	if _, err := h.Handle(t.Context(), r); err != nil {
+		t.Errorf("three hundred rows: %v", err)
 	}
 }
 

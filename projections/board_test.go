@@ -250,7 +250,16 @@ func TestTheBoardHoldsWhatHasRisen(t *testing.T) {
 
 func boardsAgree(t *testing.T, r *Runner, h *history) (shown int) {
 	v, units := r.Views(), r.Units()
+	type asked struct {
+		unit orgs.UnitCode
+		who  Viewer
+	}
+	var boards []asked
 	for _, unit := range []orgs.UnitCode{"150100", "150105", "150105003", "150105004001", "150105-d01"} {
+		boards = append(boards, asked{unit, Viewer{All: true}}, asked{unit, Viewer{Seat: units.Path(unit)}}, asked{unit, Viewer{Seat: units.Path(unit), Oversees: true, Desk: unit}})
+	}
+	for _, board := range boards {
+		unit, who := board.unit, board.who
 		want := map[stream.ID]order.State{}
 		levels := map[orgs.Level]int{}
 		for _, id := range h.orders {
@@ -259,13 +268,14 @@ func boardsAgree(t *testing.T, r *Runner, h *history) (shown int) {
 			if s.Grid != "" && units.Within(s.Grid.Unit(), s.Place) {
 				at = s.Grid.Unit()
 			}
-			if !s.Phase.Terminal() && (s.Attention.Rises > 0 || s.Problem) && (units.Within(at, unit) || units.Within(s.Lead, unit)) {
+			if !s.Phase.Terminal() && (s.Attention.Rises > 0 || s.Problem) && (units.Within(at, unit) || units.Within(s.Lead, unit)) &&
+				(s.Kind != string(demand.Report) || sees{h, units}.order(who, s)) {
 				want[id] = s
 				levels[s.Attention.Level]++
 			}
 		}
 		var rows []EscalationRow
-		f := EscalationFilter{Unit: unit, Page: Page{Limit: 7}}
+		f := EscalationFilter{Unit: unit, Who: who, Page: Page{Limit: 7}}
 		for {
 			b, err := v.Escalations(t.Context(), f)
 			if err != nil || b.Position != h.end || b.Count != len(want) || !maps.Equal(b.Levels, levels) {
@@ -291,7 +301,7 @@ func boardsAgree(t *testing.T, r *Runner, h *history) (shown int) {
 			}
 		}
 		for level, n := range levels {
-			if b, err := v.Escalations(t.Context(), EscalationFilter{Unit: unit, Levels: []orgs.Level{level}, Page: Page{Limit: 200}}); err != nil || b.Count != n || len(b.Items) != n || !maps.Equal(b.Levels, levels) {
+			if b, err := v.Escalations(t.Context(), EscalationFilter{Unit: unit, Who: who, Levels: []orgs.Level{level}, Page: Page{Limit: 200}}); err != nil || b.Count != n || len(b.Items) != n || !maps.Equal(b.Levels, levels) {
 				t.Errorf("%s, level %d: got %d of %d, %v; want %d", unit, level, len(b.Items), b.Count, err, n)
 			}
 		}
@@ -317,7 +327,7 @@ func TestSupervisionsAreOwedUntilAnswered(t *testing.T) {
 		}
 	}
 	for f, want := range map[SupervisionFilter]int{{}: all, {Open: true}: owed, {Late: h.now}: late} {
-		f.Unit, f.Limit = "150100", 5
+		f.Unit, f.Limit, f.Who = "150100", 5, Viewer{All: true}
 		met := map[string]bool{}
 		for {
 			rows, next, n, at, err := v.Supervisions(t.Context(), f)

@@ -31,7 +31,7 @@ func (Deadlines) Tables() []Table {
 		// mark is derived from stream and clock: one value to page by.
 		Name: "deadlines", Key: 1,
 		Columns: slices.Concat([]Column{{"mark", Blob}, {"id", Blob}, {"kind", Text}, {"number", Text}, {"due_id", Text}, {"clock", Text}, {"due", Integer},
-			{"started", Integer}, {"provisional", Integer}, {"unit", Text}, {"lead", Text}}, siteColumns, []Column{{"raised_by", Text}, {"confidential", Integer}}),
+			{"started", Integer}, {"provisional", Integer}, {"unit", Text}, {"lead", Text}}, siteColumns, []Column{{"raised_by", Text}, {"confidential", Integer}}, reportColumns),
 		Indexes: []Index{{Columns: []string{"due", "mark"}}, {Columns: []string{"area", "due", "mark"}}, {Columns: []string{"street", "due", "mark"}},
 			{Columns: []string{"lead", "due", "mark"}}, {Columns: []string{"raised_by", "due", "mark"}}, {Columns: []string{"id", "mark"}}},
 	}}
@@ -42,16 +42,19 @@ type owing struct {
 	number, unit, lead, raisedBy string
 	grid                         orgs.GridCode
 	confidential                 bool
+	byPath, bodies               string // of an order of a report: who may know of it
 }
 
-func owingOf(s event.State) owing {
+func owingOf(s event.State, units *orgs.Tree) owing {
 	switch s := s.(type) {
 	case demand.State:
 		return owing{number: s.Number, unit: string(s.Unit), grid: s.Grid, raisedBy: s.RaisedBy.ID, confidential: s.Kind == demand.Report}
 	case topic.State:
 		return owing{number: s.Number, unit: string(s.Unit), raisedBy: s.ProposedBy.ID}
 	case order.State:
-		return owing{number: s.Number, unit: string(s.Place), grid: s.Grid, lead: string(s.Lead)}
+		o := owing{number: s.Number, unit: string(s.Place), grid: s.Grid, lead: string(s.Lead)}
+		o.byPath, o.bodies = reported(s, units)
+		return o
 	case dispute.State:
 		return owing{unit: string(s.Unit)}
 	}
@@ -73,8 +76,8 @@ func (Deadlines) Apply(tx *Tx, e Entry) error {
 	id := e.Stream.ID()
 	was, _ := event.Clocks(e.Before)
 	is, _ := event.Clocks(e.After)
-	now := owingOf(e.After)
-	same := owingOf(e.Before) == now
+	now := owingOf(e.After, e.Units)
+	same := owingOf(e.Before, e.Units) == now
 	for _, d := range was {
 		if !slices.ContainsFunc(is, func(x calendar.Due) bool { return x.ID == d.ID }) {
 			tx.Delete("deadlines", clockMark(id, d.ID))
@@ -87,7 +90,8 @@ func (Deadlines) Apply(tx *Tx, e Entry) error {
 		}
 		at := siteOf(e.Units, orgs.UnitCode(now.unit), now.grid)
 		tx.Put("deadlines", clockMark(id, d.ID), bytesOf(id), string(e.Stream.Category()), now.number, d.ID, string(d.Clock), d.Due.Unix(),
-			d.StartedAt.Unix(), d.Provisional, now.unit, now.lead, at.path, at.area, at.street, at.district, now.raisedBy, now.confidential)
+			d.StartedAt.Unix(), d.Provisional, now.unit, now.lead, at.path, at.area, at.street, at.district, now.raisedBy, now.confidential,
+			now.byPath, now.bodies)
 	}
 	return nil
 }
@@ -165,7 +169,7 @@ func (v *Views) Deadlines(ctx context.Context, who Viewer, f DeadlineFilter) (ro
 
 // terms puts the list together: for each reason to see a case, rows in order from an index.
 func (f DeadlineFilter) terms(who Viewer, units *orgs.Tree, keyset []condition) []term {
-	narrow := slices.Clone(keyset)
+	narrow := append(slices.Clone(keyset), who.reports())
 	where := func(text string, args ...any) { narrow = append(narrow, condition{text, args}) }
 	level, value := "", ""
 	if f.Clock != "" {

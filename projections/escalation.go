@@ -91,15 +91,15 @@ func (Escalations) Tables() []Table {
 	return []Table{{
 		Name: "escalations", Key: 2,
 		Columns: slices.Concat([]Column{{"kind", Text}, {"id", Blob}, {"number", Text}, {"phase", Text}, {"label", Text}, {"holder", Text}, {"holder_path", Text},
-			{"unit", Text}}, siteColumns, []Column{{"over", Integer}, {"confidential", Integer}, {"level", Integer}, {"answers", Text}, {"rule", Text}, {"since", Integer}, {"rises", Integer},
+			{"unit", Text}}, siteColumns, reportColumns, []Column{{"over", Integer}, {"confidential", Integer}, {"level", Integer}, {"answers", Text}, {"rule", Text}, {"since", Integer}, {"rises", Integer},
 			{"origin", Integer}, {"due_id", Text}, {"due", Integer}, {"step", Integer}, {"count", Integer}, {"late_by", Integer},
 			{"warned", Text}, {"expired", Text}, {"problem", Integer}, {"supervisions", Integer}, {"unanswered", Integer},
 			{"next_at", Integer}, {"next_id", Text}, {"next_step", Text}}),
 		Indexes: []Index{{Columns: []string{"over"}}},
 	}, {
 		Name: "supervisions", Key: 2,
-		Columns: []Column{{"order_id", Blob}, {"number", Integer}, {"order_number", Text}, {"lead", Text}, {"lead_path", Text}, {"path", Text}, {"reason", Text},
-			{"issued_at", Integer}, {"due", Integer}, {"turn", Integer}, {"open", Integer}, {"answered_at", Integer}, {"answer", Text}},
+		Columns: slices.Concat([]Column{{"order_id", Blob}, {"number", Integer}, {"order_number", Text}, {"lead", Text}, {"lead_path", Text}, {"path", Text}, {"reason", Text},
+			{"issued_at", Integer}, {"due", Integer}, {"turn", Integer}, {"open", Integer}, {"answered_at", Integer}, {"answer", Text}}, reportColumns),
 		Indexes: []Index{supervised("path"), supervised("lead_path")},
 	}}
 }
@@ -146,8 +146,9 @@ func (v Escalations) Apply(tx *Tx, e Entry) error {
 	}
 	next, _ := rule.Earliest(event.Alarms(e.After))
 	at := siteOf(e.Units, m.place, m.grid)
+	byPath, bodies := reported(e.After, e.Units)
 	tx.Put("escalations", string(m.kind), bytesOf(m.id), m.number, m.phase, string(m.label), string(m.holder), e.Units.Path(m.holder),
-		string(m.place), at.path, at.area, at.street, at.district, m.over, m.confidential, int(m.attention.Level), string(m.attention.Unit), m.attention.Rule,
+		string(m.place), at.path, at.area, at.street, at.district, byPath, bodies, m.over, m.confidential, int(m.attention.Level), string(m.attention.Unit), m.attention.Rule,
 		millis(m.attention.Since), m.attention.Rises, int(why.From), why.ID, secondsOf(why.Due), why.Step, why.Count, why.LateBy,
 		strings.Join(warned, " "), strings.Join(expired, " "), m.problem, len(m.supervisions), unanswered,
 		secondsOf(next.Due), next.ID, next.Step)
@@ -164,6 +165,8 @@ func secondsOf(t time.Time) int64 {
 
 // supervise keeps a row for each account that was demanded of an order.
 func (Escalations) supervise(tx *Tx, e Entry, before, m matter) {
+	byPath, bodies := reported(e.After, e.Units)
+	_, had := reported(e.Before, e.Units)
 	for i, sv := range m.supervisions {
 		d, runs := calendar.Due{}, false
 		for _, c := range m.running {
@@ -171,7 +174,7 @@ func (Escalations) supervise(tx *Tx, e Entry, before, m matter) {
 				d, runs = c, true
 			}
 		}
-		if i < len(before.supervisions) && before.supervisions[i] == sv && before.holder == m.holder {
+		if i < len(before.supervisions) && before.supervisions[i] == sv && before.holder == m.holder && had == bodies {
 			continue
 		}
 		row, found := tx.Get("supervisions", bytesOf(m.id), sv.Number)
@@ -193,7 +196,7 @@ func (Escalations) supervise(tx *Tx, e Entry, before, m matter) {
 			}
 		}
 		tx.Put("supervisions", bytesOf(m.id), sv.Number, m.number, string(m.holder), e.Units.Path(m.holder), siteOf(e.Units, m.place, m.grid).path, reason,
-			issued, due, min(due, 1<<50)*1000+int64(min(sv.Number, 999)), sv.Open, answered, answer) // several of one order may be due at once
+			issued, due, min(due, 1<<50)*1000+int64(min(sv.Number, 999)), sv.Open, answered, answer, byPath, bodies) // several of one order may be due at once
 	}
 }
 
@@ -230,12 +233,12 @@ type EscalationRow struct {
 // EscalationFilter says which matters. Empty members narrow nothing.
 type EscalationFilter struct {
 	Page
-	Unit         orgs.UnitCode   `json:"unit"` // the matter lies in it, or a unit in it has it
-	Levels       []orgs.Level    `json:"levels"`
-	Rule         string          `json:"rule"`
-	Kind         stream.Category `json:"kind"`
-	Problem      bool            `json:"problem"`
-	Confidential bool            `json:"confidential"` // with confidential ones
+	Unit    orgs.UnitCode   `json:"unit"` // the matter lies in it, or a unit in it has it
+	Levels  []orgs.Level    `json:"levels"`
+	Rule    string          `json:"rule"`
+	Kind    stream.Category `json:"kind"`
+	Problem bool            `json:"problem"`
+	Who     Viewer          `json:"-"` // whose board it is: see [Viewer.SeesReport]; and with confidential demands, or without
 }
 
 // Board is what [Views.Escalations] answers: a page of the matters, the longest at their level first, and how many there are of each level
@@ -294,9 +297,10 @@ func (v *Views) Escalations(ctx context.Context, f EscalationFilter) (b Board, e
 	if f.Problem {
 		q.where("d.problem = 1")
 	}
-	if !f.Confidential {
+	if !f.Who.Confidential {
 		q.where("d.confidential = 0")
 	}
+	q.conditions = append(q.conditions, f.Who.reports())
 	all := q.conditions
 	if len(f.Levels) > 0 {
 		q.where("d.level IN ("+marks(len(f.Levels))+")", anys(f.Levels)...)
@@ -365,9 +369,11 @@ type SupervisionRow struct {
 // SupervisionFilter says which supervisions. Empty members narrow nothing.
 type SupervisionFilter struct {
 	Page
-	Unit orgs.UnitCode `json:"unit"` // the order lies in it, or a unit in it leads it
-	Open bool          `json:"open"` // still owed
-	Late time.Time     `json:"late"` // owed, and due before this instant
+	Unit  orgs.UnitCode `json:"unit"` // the order lies in it, or a unit in it leads it
+	Order stream.ID     `json:"order"`
+	Open  bool          `json:"open"` // still owed
+	Late  time.Time     `json:"late"` // owed, and due before this instant
+	Who   Viewer        `json:"-"`
 }
 
 // Supervisions lists accounts that were demanded, the earliest due first, and counts them over all pages. It is for whoever may see all that lies
@@ -388,6 +394,10 @@ func (v *Views) Supervisions(ctx context.Context, f SupervisionFilter) (rows []S
 	}
 	if !f.Late.IsZero() {
 		q.where("d.due < ?", f.Late.Unix())
+	}
+	q.conditions = append(q.conditions, f.Who.reports())
+	if !f.Order.IsZero() {
+		q.where("d.order_id = ?", bytesOf(f.Order))
 	}
 	in := within(v.runner.Units().Path(f.Unit))
 	// keys of those that lie in the unit, and of those that are led from it: each once.

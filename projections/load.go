@@ -15,6 +15,7 @@ import (
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
 	"gridcase/domain/orgs"
+	"gridcase/domain/stream"
 	"gridcase/eventlog"
 )
 
@@ -43,6 +44,7 @@ type LoadQuery struct {
 	From, To     calendar.Date // what began, ended and was done from From on, before To
 	Kinds        []string      // only these; nil: all, with errands in a line of their own
 	Confidential bool          // reports count among the demands
+	Reports      bool          // … and among the orders: for who sees the orders of all reports
 	Limit        int           // rows, 1 to 200
 	After        string        // the row before the first: [LoadRow.Key]
 }
@@ -59,7 +61,7 @@ type Load struct {
 	Position eventlog.Position // exactly: all figures are of one state of the views
 	Rows     []LoadRow         // in the order of their places, never by their figures
 	Next     string            // After for the next rows; "" = that is all
-	Total    LoadRow           // of the unit as a whole, with its days; by place only
+	Total    LoadRow           // of the unit as a whole, with its days
 }
 
 // LoadRow is one part of the unit.
@@ -161,6 +163,9 @@ func (v *Views) Load(ctx context.Context, q LoadQuery) (l Load, err error) {
 	}
 	c.narrow()
 	l.Position, err = v.snapshot(ctx, func(s snapshot) error {
+		if err := c.households(ctx, s); err != nil {
+			return err
+		}
 		for _, b := range c.books() {
 			if err := c.read(ctx, s, b); err != nil {
 				return err
@@ -189,6 +194,13 @@ type counting struct {
 	rows  map[string]*LoadRow
 	until string // the key of a row that comes after the page; "" = none is known
 	total LoadRow
+	lived []lived
+}
+
+// lived is a grid, and a row that its households count in.
+type lived struct {
+	grid orgs.GridCode
+	row  *LoadRow
 }
 
 func (c *counting) begin() error {
@@ -253,12 +265,33 @@ func (c *counting) parts(code orgs.UnitCode) {
 		}
 		for _, r := range []*LoadRow{c.row(at), &c.total} {
 			r.Grids++
-			r.Households += g.Households
+			c.lived = append(c.lived, lived{g.Code, r})
 		}
 	}
 	for _, child := range c.units.Children(code) {
 		c.parts(child)
 	}
+}
+
+// households adds up who lives in the grids: by the last survey where there was one, else as counted when they were drawn.
+func (c *counting) households(ctx context.Context, s snapshot) error {
+	if len(c.lived) == 0 {
+		return nil
+	}
+	served := map[orgs.GridCode]int{}
+	district, _ := c.units.Ancestor(c.Unit, orgs.District)
+	var code orgs.GridCode
+	var n int
+	// A grid's code begins with its district's; no digit comes after ':'.
+	err := s.query(ctx, "SELECT code, served FROM grids WHERE code >= ? AND code < ?", []any{string(district), string(district) + ":"}, func(rs *sql.Rows) error {
+		err := rs.Scan(&code, &n)
+		served[code] = n
+		return err
+	})
+	for _, l := range c.lived {
+		l.row.Households += served[l.grid]
+	}
+	return err
 }
 
 // narrow finds where the page ends at the latest, if it has as many of the rows that are there already.
@@ -331,7 +364,7 @@ type book struct {
 func (c *counting) books() []book {
 	switch {
 	case c.By.desk():
-		return []book{{orderDesks, true, false}}
+		return []book{{orderDesks, true, false}, {orderDesks, false, true}}
 	case c.base.Grid != "":
 		return []book{{orderGrids, true, true}, {demandGrids, true, true}}
 	case c.By == ByGrid:
@@ -366,7 +399,7 @@ func (c *counting) read(ctx context.Context, s snapshot, b book) error {
 	figures := func(scope, kind string) (row, total *Figures, err error) {
 		line := Cases
 		switch {
-		case demands && kind == string(demand.Report) && !c.Confidential,
+		case kind == string(demand.Report) && (demands && !c.Confidential || !demands && !c.Reports),
 			c.Kinds != nil && !slices.Contains(c.Kinds, kind):
 			return nil, nil, nil
 		case c.Kinds == nil && kind == string(demand.Errand):
@@ -543,12 +576,13 @@ func (c *counting) late(ctx context.Context, s snapshot, rows []LoadRow, whole b
 		level, value string
 		outside      string // a column that must be empty
 		by           string // a column that rows are told apart by
+		led          bool   // what is led from the unit, and not what lies in it
 		targets      []target
 	}
 	var groups []*group
 	index := map[string]*group{}
 	enter := func(g group, t target) {
-		id := g.l.table + " " + g.level + " " + g.value + " " + g.outside + " " + g.by
+		id := fmt.Sprint(g.led) + g.l.table + " " + g.level + " " + g.value + " " + g.outside + " " + g.by
 		if index[id] == nil {
 			index[id] = &g
 			groups = append(groups, &g)
@@ -584,7 +618,11 @@ func (c *counting) late(ctx context.Context, s snapshot, rows []LoadRow, whole b
 			place(demandList, r.Place, &r.Demands)
 		}
 	}
-	if !c.By.desk() && !whole {
+	switch {
+	case c.By.desk() && !whole:
+		// Who leads an order may be above or outside the place where it lies.
+		enter(group{l: orderList, led: true}, target{"", &c.total.Orders})
+	case !whole:
 		place(orderList, c.base, &c.total.Orders)
 		place(demandList, c.base, &c.total.Demands)
 	}
@@ -592,13 +630,16 @@ func (c *counting) late(ctx context.Context, s snapshot, rows []LoadRow, whole b
 		conditions := []condition{{"d.phase IN (" + marks(len(g.l.late)) + ")", anys(g.l.late)}, {"d.due < ?", []any{c.At.Unix()}}}
 		if g.level != "" {
 			conditions = append(conditions, condition{"d." + g.level + " = ?", []any{g.value}})
+		} else if g.led {
+			in := within(c.path)
+			conditions = append(conditions, condition{strings.ReplaceAll(in.text, "d.path", "d.lead_path"), in.args})
 		} else if !c.By.desk() {
 			conditions = append(conditions, within(c.path))
 		}
 		if g.outside != "" {
 			conditions = append(conditions, condition{text: "d." + g.outside + " = ''"})
 		}
-		if g.l.confidential && !c.Confidential {
+		if g.l.confidential && !c.Confidential || g.l.category == stream.Order && !c.Reports {
 			conditions = append(conditions, condition{"d.kind <> ?", []any{string(demand.Report)}})
 		}
 		errand := "0"
@@ -633,7 +674,7 @@ func (c *counting) late(ctx context.Context, s snapshot, rows []LoadRow, whole b
 	}
 	for i := range rows {
 		for line := range lines {
-			if whole && !c.By.desk() {
+			if whole {
 				c.total.Orders[line].Overdue += rows[i].Orders[line].Overdue
 				c.total.Demands[line].Overdue += rows[i].Demands[line].Overdue
 			}

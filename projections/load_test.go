@@ -39,7 +39,8 @@ func TestEveryFigureIsTheLengthOfItsList(t *testing.T) {
 			if random.IntN(3) == 0 {
 				q.Kinds = []string{string(pick(random, demand.Kinds())), "consult"}
 			}
-			who := Viewer{Seat: units.Path(q.Unit), Confidential: q.Confidential}
+			q.Reports = q.Unit == "150100" && random.IntN(2) == 0
+			who := Viewer{Seat: units.Path(q.Unit), Confidential: q.Confidential, Oversees: q.Reports}
 			var rows []LoadRow
 			var l Load
 			for {
@@ -239,7 +240,7 @@ func TestTimesAreExact(t *testing.T) {
 
 func timesAgree(t *testing.T, r *Runner, h *history) (measured int) {
 	for _, days := range []calendar.Date{1, 7, 40, 400} {
-		q := LoadQuery{Unit: "150100", By: ByStreet, At: h.now, To: calendar.DateOf(h.now) + 1, Kinds: []string{}, Limit: 200, Confidential: true}
+		q := LoadQuery{Unit: "150100", By: ByStreet, At: h.now, To: calendar.DateOf(h.now) + 1, Kinds: []string{}, Limit: 200, Confidential: true, Reports: true}
 		q.From, q.Kinds = q.To-days, []string{"errand", "issue", "consult", "suggestion", "report", "dispute"}
 		l, err := r.Views().Load(t.Context(), q)
 		if err != nil {

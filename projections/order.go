@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"gridcase/domain/order"
@@ -28,7 +29,7 @@ func (Orders) Tables() []Table {
 		Name: "orders", Key: 1,
 		Columns: slices.Concat([]Column{{"id", Blob}, {"revision", Integer}, {"number", Text}, {"phase", Text}, {"kind", Text}, {"matter", Text},
 			{"urgency", Text}, {"topic", Blob}, {"cycle", Integer}, {"lead", Text}, {"competent", Text}, {"lead_path", Text}, {"dispatcher", Text},
-			{"place", Text}, {"grid", Text}}, siteColumns,
+			{"place", Text}, {"grid", Text}}, siteColumns, reportColumns,
 			[]Column{{"task", Text}, {"outcome", Text}, {"summary", Text}, {"round", Integer}, {"leg", Integer}, {"attempt", Integer}, {"reworks", Integer},
 				{"returns", Integer}, {"suspensions", Integer}, {"problem", Integer}, {"extension", Integer}, {"supervisions", Integer},
 				{"demands", Integer}, {"patrol", Integer}, {"anonymous", Integer}, {"worker", Text}, {"due", Integer}, {"raised_at", Integer}, {"signed_at", Integer},
@@ -55,9 +56,10 @@ func (Orders) Apply(tx *Tx, e Entry) error {
 			unanswered++
 		}
 	}
+	byPath, bodies := reported(s, e.Units)
 	tx.Put("orders", bytesOf(s.ID), e.Revision, s.Number, string(s.Phase), s.Kind, s.Matter,
 		s.Urgency, bytesOf(s.Topic), s.Cycle, string(s.Lead), string(s.Competent), e.Units.Path(s.Lead), string(s.By),
-		string(s.Place), string(s.Grid), at.path, at.area, at.street, at.district,
+		string(s.Place), string(s.Grid), at.path, at.area, at.street, at.district, byPath, bodies,
 		string(s.Task), s.Report.Outcome, string(s.Report.Summary), s.Round, len(s.Legs), s.Attempt, s.Reworks,
 		len(s.Returns), s.Suspensions, s.Problem, s.Extension.Pending, unanswered,
 		len(s.Demands), s.Patrol, s.Anonymous, s.Worker, dueOf(s.Running), millis(s.DispatchedAt), millis(leg.SignedAt),
@@ -158,6 +160,7 @@ type OrderFilter struct {
 	Urgency    string        `json:"urgency"`
 	Matter     string        `json:"matter"` // code, or the beginning of codes
 	Lead       orgs.UnitCode `json:"lead"`
+	LedIn      orgs.UnitCode `json:"led_in"`     // led by this unit or one below it
 	Worker     string        `json:"worker"`     // opaque id of the person it was given to
 	Unassigned bool          `json:"unassigned"` // it was given to nobody in particular
 	Topic      stream.ID     `json:"topic"`
@@ -169,7 +172,7 @@ type OrderFilter struct {
 	IDs        []stream.ID   `json:"ids"`       // only these, at most 1,000; nil = any
 }
 
-func (f OrderFilter) filter() (filter, error) {
+func (f OrderFilter) filter(units *orgs.Tree) (filter, error) {
 	q := filter{page: f.Page, phases: words(f.Phases)}
 	q.within(f.Place)
 	q.equal("kind", f.Kind)
@@ -178,6 +181,14 @@ func (f OrderFilter) filter() (filter, error) {
 	if f.Lead != "" {
 		q.equal("lead", string(f.Lead))
 		q.level, q.value = "lead", string(f.Lead)
+	}
+	if f.LedIn != "" {
+		if path := units.Path(f.LedIn); path != "" {
+			in := within(path)
+			q.where(strings.ReplaceAll(in.text, "d.path", "d.lead_path"), in.args...)
+		} else {
+			q.none = true
+		}
 	}
 	q.equal("worker", f.Worker)
 	if f.Unassigned {
@@ -204,7 +215,7 @@ func (f OrderFilter) filter() (filter, error) {
 
 // Orders lists what the viewer sees; see [Views.Demands].
 func (v *Views) Orders(ctx context.Context, who Viewer, f OrderFilter) (rows []OrderRow, next string, err error) {
-	q, err := f.filter()
+	q, err := f.filter(v.runner.Units())
 	if err != nil {
 		return nil, "", err
 	}
@@ -213,7 +224,7 @@ func (v *Views) Orders(ctx context.Context, who Viewer, f OrderFilter) (rows []O
 
 // CountOrders counts what [Views.Orders] would list over all pages.
 func (v *Views) CountOrders(ctx context.Context, who Viewer, f OrderFilter) (int, error) {
-	q, err := f.filter()
+	q, err := f.filter(v.runner.Units())
 	if err != nil {
 		return 0, err
 	}

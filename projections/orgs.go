@@ -26,7 +26,7 @@ func (Orgs) Tables() []Table {
 			{"successors", Text}, {"until", Integer}}},
 		{Name: "grids", Key: 1, Columns: []Column{{"code", Text}, {"opened", Integer}, {"name", Text}, {"households", Integer},
 			{"buildings", Integer}, {"stairwells", Integer}, {"urban", Integer}, {"lead", Text}, {"acting", Text}, {"retired", Integer},
-			{"successors", Text}, {"until", Integer}}},
+			{"successors", Text}, {"until", Integer}, {"served", Integer}}}, // households: as drawn; served: by the last survey, if there was one
 	}
 }
 
@@ -46,12 +46,12 @@ func (Orgs) Apply(tx *Tx, e Entry) error {
 		for _, g := range s.Grids {
 			code := g.Drawn.Grid
 			if was, drawn := before.Grid(code); drawn && was.Lead == g.Lead && was.Acting == g.Acting && was.Retired == g.Retired &&
-				was.Until == g.Until && slices.Equal(was.Successors, g.Successors) {
+				was.Until == g.Until && slices.Equal(was.Successors, g.Successors) && before.Served(was) == s.Served(g) {
 				continue
 			}
 			tx.Put("grids", string(code), opened(tx, "grids", string(code), e), g.Drawn.Name, g.Drawn.Households,
 				g.Drawn.Buildings, g.Drawn.Stairwells, g.Drawn.Urban, g.Lead, g.Acting, g.Retired,
-				strings.Join(words(g.Successors), " "), int(g.Until))
+				strings.Join(words(g.Successors), " "), int(g.Until), s.Served(g))
 		}
 	}
 	return nil

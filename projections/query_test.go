@@ -80,6 +80,9 @@ func (s sees) order(v Viewer, o order.State) bool {
 	if o.Grid != "" && s.units.Within(o.Grid.Unit(), o.Place) {
 		at = o.Grid.Unit()
 	}
+	if o.Kind == string(demand.Report) && !v.All { // by who dispatched it and who works on it, never by place
+		return v.Oversees && s.reaches(v, o.By) || v.Desk != "" && slices.Contains(append([]orgs.UnitCode{o.By, o.Lead, o.Competent}, o.Leg().CoUnits...), v.Desk)
+	}
 	return v.All || slices.ContainsFunc(append([]orgs.UnitCode{at, o.Lead, o.By}, o.Leg().CoUnits...), func(u orgs.UnitCode) bool { return s.reaches(v, u) })
 }
 
@@ -104,7 +107,8 @@ func viewers(units *orgs.Tree) []Viewer {
 	vs := []Viewer{{}, {All: true}, {All: true, Confidential: true}, {Actor: "r1"}, {Actor: "r2", Confidential: true}, {Actor: "nobody"},
 		{Seat: "/150100/150105/15010500/"}, {Seat: "/150105003/"}, {Seat: "/"}}
 	for u := range units.All() {
-		vs = append(vs, Viewer{Seat: units.Path(u.Code)}, Viewer{Seat: units.Path(u.Code), Confidential: true, Actor: "r3"})
+		vs = append(vs, Viewer{Seat: units.Path(u.Code)}, Viewer{Seat: units.Path(u.Code), Confidential: true, Actor: "r3"},
+			Viewer{Seat: units.Path(u.Code), Oversees: true}, Viewer{Seat: units.Path(u.Code), Desk: u.Code})
 		for _, g := range units.Grids(u.Code) {
 			vs = append(vs, Viewer{Seat: units.Path(g.Code.Unit())})
 		}

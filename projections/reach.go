@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"gridcase/domain/demand"
+	"gridcase/domain/event"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
 	"gridcase/domain/stream"
@@ -25,7 +26,48 @@ type Viewer struct {
 	All          bool   // sees everything, wherever it lies
 	Confidential bool   // may see confidential demands, by the rules above but never because of an order
 
+	Oversees bool          // also sees orders of reports that were dispatched from the seat's reach
+	Desk     orgs.UnitCode // also sees orders of reports that this very unit leads, helps with or dispatched; "" = none
 	Mediates orgs.UnitCode // a mediator's place on the ladder: also sees disputes below it and above it; "" = no mediator
+}
+
+// SeesReport reports whether an order of a report (举报), dispatched by a unit and worked on by these, may be known to the viewer. Where it
+// lies does not matter: who is complained of may work there.
+func (v Viewer) SeesReport(units *orgs.Tree, by orgs.UnitCode, bodies ...orgs.UnitCode) bool {
+	path := units.Path(by)
+	return v.All || v.Oversees && v.Seat != "" && path != "" && strings.HasPrefix(path, v.Seat) ||
+		v.Desk != "" && (v.Desk == by || slices.Contains(bodies, v.Desk))
+}
+
+// reportColumns are those of a table that holds orders, or something about them: empty but for an order of a report.
+var reportColumns = []Column{{"by_path", Text}, {"bodies", Text}}
+
+// reported says who dispatched an order of a report, and who works on it, each between spaces.
+func reported(s event.State, units *orgs.Tree) (byPath, bodies string) {
+	o, is := s.(order.State)
+	if !is || o.Kind != string(demand.Report) {
+		return "", ""
+	}
+	return units.Path(o.By), " " + strings.Join(words(o.ReportBodies()), " ") + " "
+}
+
+// reports keeps the orders of reports that the viewer may know; of everything else it keeps all. It is [Viewer.SeesReport].
+func (v Viewer) reports() condition {
+	c := condition{text: "d.bodies = ''"}
+	if v.All {
+		return condition{text: "1"}
+	}
+	if v.Oversees && v.Seat != "" {
+		in := within(v.Seat)
+		c.text += " OR " + strings.ReplaceAll(in.text, "d.path", "d.by_path")
+		c.args = append(c.args, in.args...)
+	}
+	if v.Desk != "" {
+		c.text += " OR instr(d.bodies, ?) > 0"
+		c.args = append(c.args, " "+string(v.Desk)+" ")
+	}
+	c.text = "(" + c.text + ")"
+	return c
 }
 
 // reason is one rule by which rows are seen. level and value name a column that all of them share.
@@ -44,6 +86,9 @@ func (l listing) reasons(v Viewer, units *orgs.Tree, place orgs.UnitCode) []reas
 	add := func(r reason) {
 		if l.confidential && (!v.Confidential || r.through != "") {
 			r.conditions = append(r.conditions, open)
+		}
+		if l.category == stream.Order {
+			r.conditions = append(r.conditions, v.reports())
 		}
 		rs = append(rs, r)
 	}

@@ -209,6 +209,29 @@ func office(units *orgs.Tree, scope []orgs.UnitCode) orgs.UnitCode {
 	return first
 }
 
+// opens refuses an admission that would open nothing for one of its units, by the lists as they are published for a date.
+func opens(at rule.At, units []orgs.UnitCode, matter string, role duty.Role, on calendar.Date, id string) *rule.Refusal {
+	g, listed := at.Gate.(interface {
+		Shut(scope orgs.UnitCode, matter string, role duty.Role, on calendar.Date) (duty.Verdict, bool)
+	})
+	if !listed {
+		return nil
+	}
+	for _, u := range units {
+		v, shut := g.Shut(u, matter, role, on)
+		if !shut {
+			continue
+		}
+		named, as := v.List.Named(), rule.Say("协办", "to assist")
+		if role == duty.Lead {
+			as = rule.Say("主办", "to lead")
+		}
+		return needs(id, fmt.Sprintf("准入不能使 %s %s事项 %s：%s 的%s第 %d 版载有“%s”，任何准入都不能打开", u, as.Zh, matter, v.Publisher, named.Zh, v.Version, v.Item.Row),
+			fmt.Sprintf("no admission makes %s open for %s %s: %s of %s, version %d, has %q, and no grant opens that", matter, u, as.En, named.En, v.Publisher, v.Version, v.Item.Row))
+	}
+	return nil
+}
+
 // A1. A unit asks for places within itself or within the unit that hosts it.
 func (c Request) decide(s State, at rule.At) (Event, error) {
 	by, _ := at.Units.Unit(at.Actor.Unit)
@@ -244,6 +267,9 @@ func (c Request) decide(s State, at rule.At) (Event, error) {
 		return nil, needs("A1", "费随事转：请写明随事项下沉的人员或经费", "money goes with the matter: name the staff or the budget that comes with it")
 	case !c.Topic.IsZero() && (!found || topic.Terminal):
 		return nil, needs("A1", "所涉议题不存在或已结束", "the topic does not exist or has ended")
+	}
+	if r := opens(at, c.Units, c.Matter, c.Role, c.From, "A1"); r != nil {
+		return nil, r
 	}
 	decide, err := at.Clocks.Start(s.dueID(calendar.Admission), calendar.Admission, "", "", at.Recorded)
 	return Requested{By: by.Code, Office: office(at.Units, c.Units), Matter: c.Matter, Role: c.Role, Units: c.Units, From: c.From, Until: c.Until,
@@ -296,6 +322,9 @@ func (c Grant) decide(s State, at rule.At) (Event, error) {
 	}
 	if c.From < s.From || c.Until > s.Until || c.Until < c.From {
 		return nil, needs("A4", fmt.Sprintf("期限须在 %s 至 %s 之内", s.From, s.Until), fmt.Sprintf("the term must lie within %s to %s", s.From, s.Until))
+	}
+	if r := opens(at, c.Units, s.Matter, s.Role, max(c.From, calendar.DateOf(at.Recorded)), "A4"); r != nil {
+		return nil, r
 	}
 	due, err := at.Clocks.Until(s.dueID(calendar.Expiry), calendar.Expiry, at.Recorded, c.Until)
 	if errors.Is(err, calendar.ErrBackwards) {

@@ -2,6 +2,7 @@ package admission
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -281,5 +282,79 @@ func TestWhatIsNoRepeat(t *testing.T) {
 	at.Actor = second
 	if _, err := Decide(st.state, Refuse{Reason: "属部门本职"}, at); refused(err) == nil || refused(err).Code != rule.WrongState {
 		t.Errorf("somebody else: got %v, want %s", err, rule.WrongState)
+	}
+}
+
+// listed is a gate by these rows of the district's lists for communities, and one of the city's.
+func listed(negative duty.NegativeGrant, rows map[duty.List]string) rule.Gate {
+	var r duty.Register
+	p := duty.Published{Unit: district, Version: 3, From: date("2026-03-01"), Covers: []orgs.Kind{orgs.Community}, Unlisted: duty.BlockUnlisted, NegativeGrant: negative}
+	for l, matter := range rows {
+		p.Items = append(p.Items, duty.Item{Target: orgs.Community, List: l, Matter: matter, Row: "条目", Basis: "依据"})
+	}
+	r.Publish(p)
+	return r.Gate(town())
+}
+
+// An admission that would open nothing is refused when it is asked for, or, if the lists changed since, when it is to be granted.
+func TestAnAdmissionThatOpensNothingIsRefused(t *testing.T) {
+	negative := map[duty.List]string{duty.Negative: "12"}
+	for _, tt := range []struct {
+		name    string
+		gate    rule.Gate
+		role    duty.Role
+		units   []orgs.UnitCode
+		refused bool
+	}{
+		{"to lead what is on the negative list", listed(duty.GrantAssists, negative), duty.Lead, []orgs.UnitCode{home}, true},
+		{"in a whole street", listed(duty.GrantAssists, negative), duty.Lead, []orgs.UnitCode{street}, true},
+		{"in a whole district", listed(duty.GrantAssists, negative), duty.Lead, []orgs.UnitCode{district}, true},
+		{"nor where grants open nothing on it", listed(duty.GrantNothing, negative), duty.Assist, []orgs.UnitCode{home}, true},
+		{"to issue what is not issued", listed(duty.GrantAny, map[duty.List]string{duty.NoCertificate: "1201"}), duty.Assist, []orgs.UnitCode{home}, true},
+		{"to lead what is only helped with", listed(duty.GrantAny, map[duty.List]string{duty.StatutoryAssist: "12"}), duty.Lead, []orgs.UnitCode{home}, true},
+		{"one place of two", listed(duty.GrantAssists, negative), duty.Lead, []orgs.UnitCode{nextStreet, home}, true},
+		{"to assist is what a grant opens", listed(duty.GrantAssists, negative), duty.Assist, []orgs.UnitCode{home}, false},
+		{"where grants to lead open it", listed(duty.GrantAny, negative), duty.Lead, []orgs.UnitCode{home}, false},
+		{"what is not borne", listed(duty.GrantAssists, map[duty.List]string{duty.NotBorne: "12"}), duty.Lead, []orgs.UnitCode{home}, false},
+		{"what is on no list", listed(duty.GrantAssists, nil), duty.Lead, []orgs.UnitCode{home}, false},
+		{"the rows are another district's", listed(duty.GrantAssists, negative), duty.Lead, []orgs.UnitCode{far}, false},
+		{"before any list", nil, duty.Lead, []orgs.UnitCode{home}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			who, deciders := asker, []rule.Actor{officer, second}
+			if tt.units[0] == far {
+				who, deciders = as(orgs.UnitHead, bureau), []rule.Actor{as(orgs.AdmissionOfficer, city), {ID: "k-2", Role: orgs.AdmissionOfficer, Unit: city}}
+			}
+			ask := by(who, asking(func(r *Request) { r.Units, r.Role = tt.units, tt.role }))
+			check := func(id string, err error) {
+				t.Helper()
+				r := refused(err)
+				if !tt.refused {
+					if err != nil {
+						t.Errorf("got %v, want none", err)
+					}
+					return
+				}
+				if r == nil || r.Code != rule.GuardFailed || r.Rule != id || r.Block != nil {
+					t.Fatalf("got %v, want guard_failed by %s", err, id)
+				}
+				for _, words := range []string{r.Detail.Zh, r.Detail.En} {
+					if !strings.Contains(words, "条目") || !strings.Contains(words, "3") || !strings.Contains(words, string(district)) {
+						t.Errorf("it names neither publisher, row nor version: %s", words)
+					}
+				}
+			}
+			st := begin()
+			st.gate = tt.gate
+			_, err := st.does(ask)
+			check("A1", err)
+			st = given(t, ask, by(deciders[0], OpenReview{}))
+			st.gate = tt.gate // published meanwhile
+			es, err := st.does(both(deciders[0], deciders[1], Grant{Funding: "文号"}))
+			check("A4", err)
+			if tt.refused && (len(es) > 0 || st.state.Phase != PhaseReviewing) {
+				t.Errorf("refused, and yet %v", es)
+			}
+		})
 	}
 }

@@ -122,6 +122,7 @@ type story struct {
 	states  []State // after each event of history
 	now     time.Time
 	units   *orgs.Tree
+	gate    rule.Gate // nil: nobody published a list
 }
 
 func begin() *story {
@@ -131,7 +132,7 @@ func begin() *story {
 // meet completes the circumstances of a step and moves the clock.
 func (st *story) meet(s step) rule.At {
 	st.now = st.now.Add(s.after)
-	return rule.At{Stamp: rule.Stamp{Actor: s.by, Second: s.second, Occurred: st.now.Add(s.ahead), Recorded: st.now}, Facts: facts, Units: st.units, Clocks: rules}
+	return rule.At{Stamp: rule.Stamp{Actor: s.by, Second: s.second, Occurred: st.now.Add(s.ahead), Recorded: st.now}, Facts: facts, Units: st.units, Clocks: rules, Gate: st.gate}
 }
 
 // does takes a step and appends what it decides.

@@ -1,8 +1,10 @@
 package duty
 
 import (
+	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -183,21 +185,86 @@ func (g Gate) Check(target orgs.Unit, matter string, lead bool, on calendar.Date
 	if v.Passes {
 		return nil
 	}
-	return &rule.Block{Target: v.Target, Publisher: v.Publisher, List: string(v.List), Named: v.List.Named(), Version: v.Version,
+	b := &rule.Block{Target: v.Target, Publisher: v.Publisher, List: string(v.List), Named: v.List.Named(), Version: v.Version,
 		Row: string(v.Item.Row), Basis: string(v.Item.Basis), Instead: string(v.Item.Instead)}
+	if x, lacks, given := g.nearly(v, matter, role, on); given {
+		b.Grant = x.Admission
+		for _, l := range lacks {
+			b.Lacks = append(b.Lacks, string(l))
+		}
+		b.Short = x.short(lacks, on)
+	}
+	return b
 }
 
 // Judge says whether a matter may be given to a unit in a role, by the lists and grants in force on a local date (rule I7).
-// The first list that has the matter decides.
+// Within a publication the first list that has the matter decides. Where several publish above a unit, all must let it through:
+// the stricter of them holds, and is the one that the verdict names.
 func (g Gate) Judge(unit orgs.UnitCode, matter string, role Role, on calendar.Date) Verdict {
 	target, protected := g.Protects(unit)
 	if !protected {
 		return Verdict{Passes: true}
 	}
-	e := g.edition(target, on)
-	if e == nil {
-		return Verdict{Passes: true, Target: target.Code}
+	return g.strictest(target, matter, role, on, func() (stream.ID, bool) {
+		for _, x := range g.Grants(target.Code, matter, on) {
+			if x.Role == role {
+				return x.Admission, true
+			}
+		}
+		return stream.ID{}, false
+	})
+}
+
+// Shut reports whether a grant for a scope would open nothing: of its communities and streets some are kept closed whatever is
+// granted, and none is closed without a grant and open with one. The verdict says by which row.
+func (g Gate) Shut(scope orgs.UnitCode, matter string, role Role, on calendar.Date) (first Verdict, shut bool) {
+	granted := func() (stream.ID, bool) { return stream.ID{}, true }
+	bare := func() (stream.ID, bool) { return stream.ID{}, false }
+	var opens func(orgs.UnitCode) bool
+	opens = func(code orgs.UnitCode) bool {
+		u, _ := g.units.Unit(code)
+		if listsOf(u.Kind) != nil && !u.Closed {
+			v := g.strictest(u, matter, role, on, granted)
+			if v.Passes && !g.strictest(u, matter, role, on, bare).Passes {
+				return true
+			}
+			if !v.Passes && !shut {
+				first, shut = v, true
+			}
+		}
+		return slices.ContainsFunc(g.units.Children(code), opens)
 	}
+	if opens(scope) {
+		return Verdict{}, false
+	}
+	return first, shut
+}
+
+// strictest asks every publication that protects a target. Of those that stop the matter the one with the list that comes first
+// in the table speaks, of those that let it through the one that wanted a grant; the nearest of several.
+func (g Gate) strictest(target orgs.Unit, matter string, role Role, on calendar.Date, grant func() (stream.ID, bool)) Verdict {
+	out := Verdict{Passes: true, Target: target.Code}
+	rank := func(v Verdict) int {
+		switch {
+		case !v.Passes:
+			return slices.Index(append(listsOf(target.Kind), OnNone), v.List) - len(listsOf(target.Kind)) - 2
+		case !v.Grant.IsZero():
+			return 0
+		case v.Publisher != "":
+			return 1
+		}
+		return 2
+	}
+	for _, e := range g.editions(target, on) {
+		if v := e.judge(target, matter, role, grant); rank(v) < rank(out) {
+			out = v
+		}
+	}
+	return out
+}
+
+// judge says what one publication says.
+func (e *edition) judge(target orgs.Unit, matter string, role Role, grant func() (stream.ID, bool)) Verdict {
 	v := Verdict{Target: target.Code, Publisher: e.Unit, Version: e.Version, List: OnNone}
 	for _, l := range listsOf(target.Kind) {
 		if x, found := e.row(target.Kind, l, matter); found {
@@ -205,14 +272,7 @@ func (g Gate) Judge(unit orgs.UnitCode, matter string, role Role, on calendar.Da
 			break
 		}
 	}
-	granted := func() {
-		for _, x := range g.Grants(target.Code, matter, on) {
-			if x.Role == role {
-				v.Passes, v.Grant = true, x.Admission
-				return
-			}
-		}
-	}
+	granted := func() { v.Grant, v.Passes = grant() }
 	switch v.List {
 	case NoCertificate:
 	case Negative:
@@ -237,6 +297,76 @@ func (g Gate) Judge(unit orgs.UnitCode, matter string, role Role, on calendar.Da
 	return v
 }
 
+// Lack is why a grant does not open the gate for a dispatch.
+type Lack string
+
+// The reasons.
+const (
+	LacksList    Lack = "list"    // no grant opens this list for this role
+	LacksScope   Lack = "scope"   // it is for other units
+	LacksRole    Lack = "role"    // it is to lead, and the unit was to assist, or the other way round
+	LacksTerm    Lack = "term"    // it is not yet, or no longer, in force
+	LacksFunding Lack = "funding" // its funding was not recorded
+)
+
+// nearly finds the grant for the matter that lacks the least to open a block, false if there is no grant for the matter.
+func (g Gate) nearly(v Verdict, matter string, role Role, on calendar.Date) (near Grant, lacks []Lack, given bool) {
+	if g.book == nil {
+		return near, nil, false
+	}
+	target, _ := g.units.Unit(v.Target)
+	hopeless := !g.strictest(target, matter, role, on, func() (stream.ID, bool) { return stream.ID{}, true }).Passes
+	for _, x := range g.book.grants[matter] {
+		var ls []Lack
+		for l, so := range map[Lack]bool{LacksList: hopeless, LacksScope: !slices.ContainsFunc(x.Units, func(u orgs.UnitCode) bool { return g.units.Within(target.Code, u) }),
+			LacksRole: x.Role != role, LacksTerm: on < x.From || on > x.Until || !x.Ended.IsZero() && x.Ended <= on, LacksFunding: x.Funded.IsZero() || x.Funded > on} {
+			if so {
+				ls = append(ls, l)
+			}
+		}
+		if !given || len(ls) < len(lacks) {
+			near, lacks, given = x, ls, true
+		}
+	}
+	order := []Lack{LacksList, LacksScope, LacksRole, LacksTerm, LacksFunding}
+	slices.SortFunc(lacks, func(a, b Lack) int { return slices.Index(order, a) - slices.Index(order, b) })
+	return near, lacks, given
+}
+
+// short says what a grant lacks.
+func (x Grant) short(lacks []Lack, on calendar.Date) rule.Phrase {
+	named := map[Role]rule.Phrase{Lead: rule.Say("主办", "leading"), Assist: rule.Say("协办", "assisting")}[x.Role]
+	var zh, en []string
+	for _, l := range lacks {
+		var p rule.Phrase
+		switch l {
+		case LacksList:
+			p = rule.Say("准入不能打开该清单", "no grant opens this list")
+		case LacksScope:
+			p = rule.Say("准入范围只有 "+strings.Join(texts(x.Units), "、"), "its scope is "+strings.Join(texts(x.Units), ", "))
+		case LacksRole:
+			p = rule.Say("只准入"+named.Zh, "it is for "+named.En)
+		case LacksTerm:
+			p = rule.Say(fmt.Sprintf("期限为 %s 至 %s", x.From, x.Until), fmt.Sprintf("its term is %s to %s", x.From, x.Until))
+			if !x.Ended.IsZero() && x.Ended <= on {
+				p = rule.Say(fmt.Sprintf("已于 %s 终止", x.Ended), fmt.Sprintf("it ended on %s", x.Ended))
+			}
+		case LacksFunding:
+			p = rule.Say("经费尚未到账", "its funding was not recorded")
+		}
+		zh, en = append(zh, p.Zh), append(en, p.En)
+	}
+	return rule.Say(strings.Join(zh, "，"), strings.Join(en, ", "))
+}
+
+func texts[T ~string](cs []T) []string {
+	var out []string
+	for _, c := range cs {
+		out = append(out, string(c))
+	}
+	return out
+}
+
 // Protects returns the community or street whose lists protect a unit: itself, or the community of a grid.
 func (g Gate) Protects(unit orgs.UnitCode) (orgs.Unit, bool) {
 	u, _ := g.units.Unit(unit)
@@ -246,24 +376,55 @@ func (g Gate) Protects(unit orgs.UnitCode) (orgs.Unit, bool) {
 	return u, listsOf(u.Kind) != nil
 }
 
-// edition returns the lists that protect a community or street on a date: those of the nearest publisher that cover its
-// kind; nil if there are none.
-func (g Gate) edition(target orgs.Unit, on calendar.Date) *edition {
+// editions returns what protects a community or street on a date: of each publisher at or above it the version in force, if that
+// covers its kind; the nearest first.
+func (g Gate) editions(target orgs.Unit, on calendar.Date) []*edition {
 	if g.book == nil {
 		return nil
 	}
+	var es []*edition
 	for code, up := target.Code, true; up; code, up = g.units.Parent(code) {
 		for _, e := range slices.Backward(g.book.lists[code]) {
 			if e.From > on {
 				continue
 			}
 			if slices.Contains(e.Covers, target.Kind) {
-				return e
+				es = append(es, e)
 			}
 			break
 		}
 	}
-	return nil
+	return es
+}
+
+// Edition is a publication that protects a unit on a date.
+type Edition struct {
+	Publisher orgs.UnitCode
+	Version   int
+}
+
+// Editions returns what protects a unit on a date, the nearest publisher first. The matter must get through all of them.
+func (g Gate) Editions(unit orgs.UnitCode, on calendar.Date) []Edition {
+	target, _ := g.Protects(unit)
+	var es []Edition
+	for _, e := range g.editions(target, on) {
+		es = append(es, Edition{e.Unit, e.Version})
+	}
+	return es
+}
+
+// Above returns the publications in force above a publisher on a date, whomever they cover; the nearest first.
+func (g Gate) Above(publisher orgs.UnitCode, on calendar.Date) []Edition {
+	var es []Edition
+	for code, up := g.units.Parent(publisher); up && g.book != nil; code, up = g.units.Parent(code) {
+		for _, e := range slices.Backward(g.book.lists[code]) {
+			if e.From <= on {
+				es = append(es, Edition{e.Unit, e.Version})
+				break
+			}
+		}
+	}
+	return es
 }
 
 // Grants returns the grants for a matter that are live for a unit on a date, in either role.

@@ -3,6 +3,7 @@ package duty
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -229,8 +230,10 @@ func TestAGrantOpensOnlyItsScopeRoleAndTerm(t *testing.T) {
 	}
 }
 
-func TestTheNearestPublisherThatCoversTheKindProtects(t *testing.T) {
+func TestEveryPublisherAboveThatCoversTheKindProtects(t *testing.T) {
 	whole := lists(func(p *Published) { p.Unit, p.Items = city, []Item{row(orgs.Community, StatutoryDuty, notOurs)} })
+	forbids := lists(func(p *Published) { p.Unit, p.Version = city, 4 })
+	lenient := lists(func(p *Published) { p.Items = []Item{row(orgs.Community, StatutoryDuty, notOurs)} })
 	onlyCommunities := lists(func(p *Published) { p.Covers, p.Items = []orgs.Kind{orgs.Community}, nil })
 	for _, tt := range []struct {
 		name      string
@@ -242,7 +245,9 @@ func TestTheNearestPublisherThatCoversTheKindProtects(t *testing.T) {
 	}{
 		{"nobody has published", nil, home, spring, "", true},
 		{"the city alone", []Published{whole}, home, spring, city, true},
-		{"the district replaces the city's lists, and adds nothing to them", []Published{whole, lists()}, home, spring, district, false},
+		{"the district adds to the city's lists", []Published{whole, lists()}, home, spring, district, false},
+		{"and takes nothing from them", []Published{forbids, lenient}, home, spring, city, false},
+		{"where both forbid it the nearest speaks", []Published{forbids, lists()}, home, spring, district, false},
 		{"another district keeps the city's", []Published{whole, lists()}, far, spring, city, true},
 		{"the day before they come into force", []Published{lists()}, home, spring - 1, "", true},
 		{"an empty list blocks everything", []Published{onlyCommunities}, home, spring, district, false},
@@ -252,6 +257,102 @@ func TestTheNearestPublisherThatCoversTheKindProtects(t *testing.T) {
 		v := gate(tt.lists).Judge(tt.unit, notOurs, Lead, tt.on)
 		if v.Publisher != tt.publisher || v.Passes != tt.passes {
 			t.Errorf("%s: got %v by %q, want %v by %q", tt.name, v.Passes, v.Publisher, tt.passes, tt.publisher)
+		}
+	}
+}
+
+// What two officers of a district can publish never lets through what the city's lists stop: neither the certificate that a community
+// does not issue, nor anything else, with whatever was granted.
+func TestADistrictAddsToTheCitysListsAndTakesNothingFromThem(t *testing.T) {
+	codes := []string{"01", "0101", "010101", "0102", "0901", "12", "120101", "1304", "130401", "16"}
+	matters := []string{ours, helped, notOurs, certificate, forbidden, helpedThough, nowhere}
+	units := town()
+	drawn := func(t *rapid.T, by orgs.UnitCode) Published {
+		p := Published{Unit: by, Version: 1, From: spring + calendar.Date(rapid.IntRange(0, 1).Draw(t, "from")),
+			Covers:        rapid.SampledFrom([][]orgs.Kind{{orgs.Community}, {orgs.Street}, {orgs.Community, orgs.Street}}).Draw(t, "covers"),
+			Unlisted:      rapid.SampledFrom([]Unlisted{BlockUnlisted, PassUnlisted}).Draw(t, "unlisted"),
+			NegativeGrant: rapid.SampledFrom([]NegativeGrant{GrantAssists, GrantNothing, GrantAny}).Draw(t, "negative grant")}
+		for range rapid.IntRange(0, 8).Draw(t, "rows") {
+			k := rapid.SampledFrom(p.Covers).Draw(t, "kind")
+			p.Items = append(p.Items, row(k, rapid.SampledFrom(listsOf(k)).Draw(t, "list"), rapid.SampledFrom(codes).Draw(t, "code")))
+		}
+		return p
+	}
+	stopped, byCity, byDistrict := 0, 0, 0
+	rapid.Check(t, func(t *rapid.T) {
+		citys, districts := drawn(t, city), drawn(t, district)
+		var gs []Grant
+		for i := range rapid.IntRange(0, 6).Draw(t, "grants") {
+			g := granted(rapid.SampledFrom(matters).Draw(t, "matter"), rapid.SampledFrom([]Role{Lead, Assist}).Draw(t, "role"), rapid.SampledFrom([]orgs.UnitCode{home, street}).Draw(t, "scope"))
+			g.Admission = stream.Derive("g", fmt.Sprint(i))
+			gs = append(gs, g)
+		}
+		alone, other, both := gate([]Published{citys}, gs...), gate([]Published{districts}, gs...), gate([]Published{citys, districts}, gs...)
+		for _, unit := range []orgs.UnitCode{home, grid, street, far} {
+			for _, matter := range matters {
+				for _, role := range []Role{Lead, Assist} {
+					for on := spring; on <= spring+1; on++ {
+						a, o, b := alone.Judge(unit, matter, role, on), other.Judge(unit, matter, role, on), both.Judge(unit, matter, role, on)
+						if b.Passes != (a.Passes && o.Passes) {
+							t.Fatalf("%s as %s of %s on %s: the city's says %+v, the district's %+v, both %+v", matter, role, unit, on, a, o, b)
+						}
+						if u, _ := units.Unit(unit); !b.Passes {
+							stopped++
+							if from := map[orgs.UnitCode]Verdict{city: a, district: o}[b.Publisher]; from != b {
+								t.Fatalf("%s as %s of %s: %+v is what neither says", matter, role, u.Code, b)
+							}
+							if b.Publisher == city {
+								byCity++
+							} else {
+								byDistrict++
+							}
+						}
+					}
+				}
+			}
+		}
+	})
+	if byCity < 100 || byDistrict < 100 {
+		t.Errorf("of %d that were stopped %d were by the city's lists and %d by the district's: nothing to compare", stopped, byCity, byDistrict)
+	}
+	t.Logf("%d stopped, %d by the city's lists, %d by the district's", stopped, byCity, byDistrict)
+}
+
+// A block names the grant that comes nearest to opening it, and what that lacks.
+func TestABlockNamesTheGrantThatDoesNotCoverIt(t *testing.T) {
+	good := granted(notOurs, Lead, home)
+	change := func(f func(*Grant)) Grant { g := good; f(&g); return g }
+	for _, tt := range []struct {
+		name   string
+		matter string
+		grants []Grant
+		lacks  []string
+		words  string
+	}{
+		{"no grant at all", notOurs, nil, nil, ""},
+		{"a grant for another matter", notOurs, []Grant{granted(nowhere, Lead, home)}, nil, ""},
+		{"for the neighbour", notOurs, []Grant{granted(notOurs, Lead, neighbour)}, []string{"scope"}, string(neighbour)},
+		{"to assist", notOurs, []Grant{granted(notOurs, Assist, home)}, []string{"role"}, "assisting"},
+		{"not yet", notOurs, []Grant{change(func(g *Grant) { g.From = spring + 1 })}, []string{"term"}, "2026-03-03"},
+		{"no longer", notOurs, []Grant{change(func(g *Grant) { g.From, g.Until = spring-9, spring-1 })}, []string{"term"}, "2026-03-01"},
+		{"revoked", notOurs, []Grant{change(func(g *Grant) { g.Ended = spring })}, []string{"term"}, "ended on 2026-03-02"},
+		{"not funded", notOurs, []Grant{change(func(g *Grant) { g.Funded = 0 })}, []string{"funding"}, "funding"},
+		{"funded tomorrow", notOurs, []Grant{change(func(g *Grant) { g.Funded = spring + 1 })}, []string{"funding"}, "funding"},
+		{"two things at once", notOurs, []Grant{change(func(g *Grant) { g.Role, g.Funded = Assist, 0 })}, []string{"role", "funding"}, "assisting"},
+		{"the nearest of several", notOurs, []Grant{change(func(g *Grant) { g.Units, g.Funded = []orgs.UnitCode{neighbour}, 0 }), granted(notOurs, Assist, home)}, []string{"role"}, "assisting"},
+		{"a list that no grant opens", forbidden, []Grant{granted(forbidden, Lead, home)}, []string{"list"}, "no grant opens"},
+	} {
+		u, _ := town().Unit(grid)
+		b := gate([]Published{lists()}, tt.grants...).Check(u, tt.matter, true, spring)
+		if b == nil {
+			t.Errorf("%s: it passes", tt.name)
+			continue
+		}
+		if !slices.Equal(b.Lacks, tt.lacks) || b.Grant.IsZero() != (tt.lacks == nil) || (tt.lacks != nil) != (b.Short.Zh != "") {
+			t.Errorf("%s: got %v of %s, want %v", tt.name, b.Lacks, b.Grant, tt.lacks)
+		}
+		if !strings.Contains(b.Short.En, tt.words) {
+			t.Errorf("%s: got %q, want it to name %q", tt.name, b.Short.En, tt.words)
 		}
 	}
 }

@@ -1,10 +1,10 @@
 // Package duty keeps the duty lists (清单): what a community or a street may be asked to bear, and what not, as
 // published and from which date. Its [Gate] answers, for every dispatch to one of them, which row of which list decides.
 //
-// A district or the city publishes, each a whole that replaces its last one. A community or street is protected by the
-// nearest publisher above it whose lists in force cover its kind; lists of two publishers never mix. Where no list is in
-// force everything passes; where one is, what is on no list is blocked without a live grant, unless the publisher says
-// otherwise. There is no way round the gate.
+// A district or the city publishes, each a whole that replaces its last one. A community or street is protected by every
+// publisher above it whose lists in force cover its kind: what one of them stops is stopped, so a district adds to what the
+// city keeps away, and takes nothing from it. Where no list is in force everything passes; where one is, what is on no list
+// is blocked without a live grant, unless the publisher says otherwise. There is no way round the gate.
 package duty
 
 import (

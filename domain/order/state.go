@@ -142,6 +142,17 @@ func (s State) Work() calendar.Clock {
 	return calendar.Handle
 }
 
+// ReportBodies are the units that may know of an order of a report (举报): who dispatched it, leads it and helps with it now.
+func (s State) ReportBodies() []orgs.UnitCode {
+	var us []orgs.UnitCode
+	for _, u := range append([]orgs.UnitCode{s.By, s.Lead, s.Competent}, s.Leg().CoUnits...) {
+		if u != "" && !slices.Contains(us, u) {
+			us = append(us, u)
+		}
+	}
+	return us
+}
+
 // Leg returns the present stay, the zero Leg before there was any.
 func (s State) Leg() Leg {
 	if len(s.Legs) == 0 {

@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"gridcase/domain/calendar"
@@ -137,6 +138,9 @@ func (c PublishNotice) decide(p Published, _ rule.At) (Event, error) {
 	if err != nil {
 		return nil, wrong("R24", "放假通知有误", err)
 	}
+	if r := likely(now, n); r != nil {
+		return nil, r
+	}
 	correction := slices.Contains(now.Years(), n.Year)
 	switch {
 	case correction && repeats(now, next, n):
@@ -172,6 +176,43 @@ func soundNotice(n calendar.Notice) error {
 		if !word(o.Name) {
 			return fmt.Errorf("%w: an occasion has at most 20 characters and no numbers of persons", calendar.ErrNotice)
 		}
+	}
+	return nil
+}
+
+// Bounds of what a notice can mean. No notice of 2017 to 2026 takes more than 19 weekdays off, or names a day more than 3 days outside its year.
+const (
+	maxHolidays = 40 // weekdays off
+	maxOutside  = 15 // days before and after the year
+)
+
+// likely refuses a notice that says what no notice says: it would move every due instant of the city.
+func likely(now *calendar.Calendar, n calendar.Notice) *rule.Refusal {
+	no := func(zh, en string) *rule.Refusal {
+		return rule.Refuse(rule.GuardFailed, "R24", "放假通知有误："+zh, en)
+	}
+	first := calendar.DateOf(time.Date(n.Year, 1, 1, 0, 0, 0, 0, calendar.Zone()))
+	last := calendar.DateOf(time.Date(n.Year, 12, 31, 0, 0, 0, 0, calendar.Zone()))
+	weekend := func(d calendar.Date) bool { return d.Weekday() == time.Saturday || d.Weekday() == time.Sunday }
+	holidays := 0
+	for _, d := range n.Off {
+		if !weekend(d) {
+			holidays++
+		}
+	}
+	for _, d := range slices.Concat(n.Off, n.Work) {
+		if d < first-maxOutside || d > last+maxOutside {
+			return no(fmt.Sprintf("%s 不在 %d 年", d, n.Year), fmt.Sprintf("%s does not lie in %d", d, n.Year))
+		}
+	}
+	for _, d := range n.Work {
+		// A correction may take a holiday back, and a notice may say that work begins again behind one, as that of 2020 does of 3 February.
+		if !weekend(d) && now.IsWorkday(d) && !slices.Contains(n.Off, d-1) {
+			return no(fmt.Sprintf("%s 是周一至周五，本就上班，不能列为调休上班日", d), fmt.Sprintf("%s is a Monday to Friday, and no make-up workday", d))
+		}
+	}
+	if holidays > maxHolidays {
+		return no(fmt.Sprintf("周一至周五放假 %d 天，超过 %d 天", holidays, maxHolidays), fmt.Sprintf("%d weekdays are off, more than %d", holidays, maxHolidays))
 	}
 	return nil
 }
@@ -232,7 +273,26 @@ func (c PublishDeadlines) decide(p Published, _ rule.At) (Event, error) {
 	return DeadlinesPublished{Policy: t, Reason: c.Reason}, changed("I3", c.Reason)
 }
 
-func (c PublishEscalation) decide(p Published, _ rule.At) (Event, error) {
+// ladders refuses levels of districts that do not exist, and ladders on which nothing can rise.
+func ladders(p escalation.Policy, units *orgs.Tree) *rule.Refusal {
+	if len(p.Levels) < 2 {
+		return rule.Refuse(rule.GuardFailed, "E1", "升级层级至少两级", "a ladder has at least two levels")
+	}
+	for _, d := range p.Districts {
+		u, known := units.Unit(d.District)
+		switch {
+		case !known || u.Closed:
+			return rule.Refuse(rule.GuardFailed, "E1", fmt.Sprintf("区县旗 %s 不存在或已撤销", d.District), fmt.Sprintf("the district %s does not exist or is closed", d.District))
+		case u.Kind != orgs.District:
+			return rule.Refuse(rule.GuardFailed, "E1", fmt.Sprintf("%s（%s）不是区县旗", d.District, u.Name), fmt.Sprintf("%s (%s) is no district", d.District, u.Name))
+		case len(d.Levels) < 2:
+			return rule.Refuse(rule.GuardFailed, "E1", fmt.Sprintf("%s 的升级层级至少两级", d.District), fmt.Sprintf("the ladder of %s has at least two levels", d.District))
+		}
+	}
+	return nil
+}
+
+func (c PublishEscalation) decide(p Published, at rule.At) (Event, error) {
 	now := p.escalation()
 	if err := successor("E1", now.Name, c.Policy.Name, now.Version, c.Policy.Version); err != nil {
 		return nil, err
@@ -259,6 +319,9 @@ func (c PublishEscalation) decide(p Published, _ rule.At) (Event, error) {
 	}
 	if err != nil {
 		return nil, wrong("E1", "升级政策有误", err)
+	}
+	if r := ladders(next, at.Units); r != nil {
+		return nil, r
 	}
 	same := next
 	same.Version = now.Version

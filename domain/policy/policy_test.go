@@ -113,6 +113,34 @@ func TestPublishing(t *testing.T) {
 	corrected.Off = corrected.Off[1:]
 	corrected.Occasions = nil
 	withSource := func(s string) calendar.Notice { n := notice2027(); n.Source = s; return n }
+	withOff := func(is func(calendar.Date) bool) calendar.Notice {
+		n := notice2027()
+		n.Off, n.Work, n.Occasions = nil, nil, nil
+		for d := day("2027-01-01"); d <= day("2027-12-31"); d++ {
+			if is(d) {
+				n.Off = append(n.Off, d)
+			}
+		}
+		return n
+	}
+	weekdays := func(n int) func(calendar.Date) bool {
+		return func(d calendar.Date) bool {
+			if w := d.Weekday(); w == time.Saturday || w == time.Sunday {
+				return false
+			}
+			n--
+			return n >= 0
+		}
+	}
+	working := func(d string) calendar.Notice { n := notice2027(); n.Work = []calendar.Date{day(d)}; return n }
+	off := func(d string) calendar.Notice { n := notice2027(); n.Off = append(n.Off, day(d)); return n }
+	of := func(d orgs.UnitCode, l escalation.LevelMap) escalation.Policy {
+		p := strict
+		p.Districts = []escalation.DistrictLevels{{District: d, Levels: l}}
+		return p
+	}
+	single := strict
+	single.Levels = strict.Levels[4:]
 	for _, tc := range []struct {
 		name string
 		what policy.Command
@@ -127,6 +155,15 @@ func TestPublishing(t *testing.T) {
 		{"an empty notice is no year without holidays", policy.PublishNotice{Notice: calendar.Notice{Year: 2027, Source: "x"}}, operator, "guard_failed"},
 		{"a notice has a source", policy.PublishNotice{Notice: withSource("")}, operator, "guard_failed"},
 		{"the number of a person is no source", policy.PublishNotice{Notice: withSource("tel:13812345678")}, operator, "guard_failed"},
+		{"a whole year off", policy.PublishNotice{Notice: withOff(func(calendar.Date) bool { return true })}, operator, "guard_failed"},
+		{"all its Mondays off", policy.PublishNotice{Notice: withOff(func(d calendar.Date) bool { return d.Weekday() == time.Monday })}, operator, "guard_failed"},
+		{"forty weekdays off are a long year of holidays", policy.PublishNotice{Notice: withOff(weekdays(40))}, operator, "calendar-published/1"},
+		{"one more is a mistake", policy.PublishNotice{Notice: withOff(weekdays(41))}, operator, "guard_failed"},
+		{"a make-up workday that was one anyway", policy.PublishNotice{Notice: working("2027-01-06")}, operator, "guard_failed"},
+		{"a make-up workday on a Sunday", policy.PublishNotice{Notice: working("2027-01-10")}, operator, "calendar-published/1"},
+		{"a day off in another year", policy.PublishNotice{Notice: off("2026-07-01")}, operator, "guard_failed"},
+		{"a day off two weeks behind the year", policy.PublishNotice{Notice: off("2028-01-16")}, operator, "guard_failed"},
+		{"a day off in the last days before it", policy.PublishNotice{Notice: off("2026-12-31")}, operator, "calendar-published/1"},
 		{"a clerk publishes nothing", policy.PublishNotice{Notice: notice2027()}, at(orgs.Clerk, "150100"), "role_missing"},
 		{"a district's operator publishes nothing for the city", policy.PublishNotice{Notice: notice2027()}, at(orgs.Operator, "150105"), "outside_jurisdiction"},
 		{"nor an operator of nowhere", policy.PublishNotice{Notice: notice2027()}, at(orgs.Operator, "nowhere"), "outside_jurisdiction"},
@@ -147,6 +184,11 @@ func TestPublishing(t *testing.T) {
 		{"a ladder without levels", policy.PublishEscalation{Policy: empty, Reason: "试行"}, operator, "guard_failed"},
 		{"a step that takes no time", policy.PublishEscalation{Policy: slow, Reason: "试行"}, operator, "guard_failed"},
 		{"a person's number as the name of a level", policy.PublishEscalation{Policy: named, Reason: "试行"}, operator, "guard_failed"},
+		{"a ladder of one level", policy.PublishEscalation{Policy: single, Reason: "试行"}, operator, "guard_failed"},
+		{"a district's own ladder", policy.PublishEscalation{Policy: of("150105", strict.Levels), Reason: "试行"}, operator, "escalation-policy-published/1"},
+		{"a district's ladder of one level", policy.PublishEscalation{Policy: of("150105", strict.Levels[4:]), Reason: "试行"}, operator, "guard_failed"},
+		{"a ladder of a district that does not exist", policy.PublishEscalation{Policy: of("150199", strict.Levels), Reason: "试行"}, operator, "guard_failed"},
+		{"a ladder of what is no district", policy.PublishEscalation{Policy: of("150100", strict.Levels), Reason: "试行"}, operator, "guard_failed"},
 		{"a district lifts nothing for the city", policy.PublishEscalation{Policy: strict, Reason: "试行"}, at(orgs.Operator, "150105"), "outside_jurisdiction"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

@@ -65,6 +65,10 @@ type Block struct {
 	Row       string // in the words of the list, "" where the matter is on none
 	Basis     string // why the list says so
 	Instead   string // where to go, for a certificate
+
+	Grant stream.ID // an admission that was granted for the matter and does not open it, zero if there is none
+	Lacks []string  // what that grant lacks: list, scope, role, term, funding
+	Short Phrase    // the same in words
 }
 
 // words says the block to whoever asked for the dispatch.
@@ -82,6 +86,9 @@ func (b Block) words() Phrase {
 		if more.text != "" {
 			zh, en = zh+"；"+more.zh+more.text, en+"; "+more.en+more.text
 		}
+	}
+	if !b.Grant.IsZero() {
+		zh, en = zh+fmt.Sprintf("；已有准入 %s，但%s", b.Grant, b.Short.Zh), en+fmt.Sprintf("; the admission %s does not open it: %s", b.Grant, b.Short.En)
 	}
 	return Say(zh, en)
 }
