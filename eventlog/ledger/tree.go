@@ -63,7 +63,8 @@ func join(left, right [sha256.Size]byte) [sha256.Size]byte {
 
 // At reads the log from its beginning and returns the tree of all events up to a position, that included. Every event of our
 // streams is a leaf, of a known type or not. It returns [ErrOrder], wrapped, if a stream has a hole or a repeat, and an error if
-// the log ends before the position. It reads the whole of it: about two seconds for a million events.
+// the log ends before the position. It reads the whole of it: 1.4 s for 200,000 events
+// of 400 bytes in an embedded log.
 func At(ctx context.Context, log eventlog.Log, upTo eventlog.Position) (Tree, error) {
 	var t Tree
 	next := map[string]eventlog.Revision{}

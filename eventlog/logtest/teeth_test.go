@@ -140,7 +140,7 @@ func TestSeededBugsAreCaught(t *testing.T) {
 				if at := stands(ctx, l, stream); at != expect {
 					return l.Append(ctx, stream, expect, facts...)
 				}
-				runtime.Gosched()
+				time.Sleep(time.Millisecond) // for another writer to look, whatever the scheduler likes
 				for {
 					if c, err := l.Append(ctx, stream, stands(ctx, l, stream), facts...); err == nil || ctx.Err() != nil {
 						return c, err
@@ -185,7 +185,7 @@ func TestSeededBugsAreCaught(t *testing.T) {
 					if c, err = l.Append(ctx, stream, expect+eventlog.Revision(i), facts[i]); err != nil {
 						return c, err
 					}
-					runtime.Gosched()
+					time.Sleep(time.Millisecond) // for another writer to come between
 				}
 				return c, nil
 			}}},
