@@ -318,5 +318,5 @@ func (s *Server) may(ctx context.Context, a action) error {
 	if s.allowed.can(r, a) {
 		return nil
 	}
-	return problem("role_missing", rule.Say("角色 "+string(r)+" 无权执行 "+string(a), "the role "+string(r)+" may not do "+string(a)))
+	return problem("role_missing", rule.Say(rule.RoleWord(r)+"无权执行 "+string(a), "the role "+string(r)+" may not do "+string(a)))
 }

@@ -132,8 +132,9 @@ type CheckedPlan struct {
 }
 
 func (s *Server) readGridPlan(ctx context.Context, in *struct {
-	Code string `path:"code"`
-	On   string `query:"on" maxLength:"10" doc:"A date, such as 2025-07-01; today if there is none."`
+	Code      string `path:"code"`
+	On        string `query:"on" maxLength:"10" doc:"A date, such as 2025-07-01; today if there is none."`
+	NoneMatch string `header:"If-None-Match"`
 }) (*found[CheckedPlan], error) {
 	if err := s.may(ctx, readCoverage); err != nil {
 		return nil, err
@@ -145,7 +146,19 @@ func (s *Server) readGridPlan(ctx context.Context, in *struct {
 	if u, known := s.Engine.Units().Unit(orgs.UnitCode(in.Code)); !known || u.Kind != orgs.Community {
 		return nil, problem("not_found")
 	}
-	state, err := s.Engine.LoadOn(ctx, stream.Keyed(stream.Grids, in.Code), on)
+	n := stream.Keyed(stream.Grids, in.Code)
+	_, revision, err := s.Engine.Load(ctx, n) // before the plan: a change in between makes the tag too old, never too new
+	if err != nil {
+		return nil, err
+	}
+	tag := ""
+	if revision >= 0 { // as that of the plan in GET /units/{code}: the next change wants it as If-Match
+		tag = etag(revision)
+	}
+	if tag != "" && in.On != "" && matches(in.NoneMatch, tag) { // without a date the answer is another one tomorrow
+		return &found[CheckedPlan]{Status: http.StatusNotModified, ETag: tag, Position: s.position()}, nil
+	}
+	state, err := s.Engine.LoadOn(ctx, n, on)
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +177,7 @@ func (s *Server) readGridPlan(ctx context.Context, in *struct {
 		}
 		plan.Findings = append(plan.Findings, said)
 	}
-	return &found[CheckedPlan]{Status: http.StatusOK, Position: s.position(), Body: plan}, nil
+	return &found[CheckedPlan]{Status: http.StatusOK, ETag: tag, Position: s.position(), Body: plan}, nil
 }
 
 // dateOf reads a date of a query; none is today.

@@ -154,6 +154,12 @@ func TestTheCoverageOfADayCountsItsGrids(t *testing.T) {
 	if r := h.want(h.get(auditor, "/views/coverage?unit="+string(street)+"&on=2025-03-02"), 200, ""); len(r.json["rows"].([]any)) != 0 {
 		t.Errorf("the day before there was a grid: %s", r.raw)
 	}
+	looked := h.want(h.get(auditor, plan+"/grid-plan?on=2025-03-03"), 200, "")
+	if tag := looked.Header.Get("ETag"); tag == "" || tag != h.get(auditor, plan+"/grids").Header.Get("ETag") {
+		t.Errorf("the plan that is looked over has the tag %q, that which is changed %q", looked.Header.Get("ETag"), h.get(auditor, plan+"/grids").Header.Get("ETag"))
+	}
+	h.want(h.get(auditor, plan+"/grid-plan?on=2025-03-03", "If-None-Match", looked.Header.Get("ETag")), 304, "")
+	h.want(h.get(auditor, plan+"/grid-plan?on=2025-03-03", "If-None-Match", `"0"`), 200, "")
 	h.want(h.get(auditor, "/views/coverage?unit=150199"), 422, "invalid")
 	if p := h.want(h.get(auditor, "/views/coverage"), 422, "invalid"); p.json["errors"].([]any)[0].(map[string]any)["code"] != "missing" {
 		t.Errorf("a unit that was not given is refused with %s", p.raw)

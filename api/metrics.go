@@ -153,7 +153,7 @@ func (m *Metrics) watch(c Config) error {
 		func() float64 { return c.Engine.Reckoning().Skew.Seconds() }); err != nil {
 		return err
 	}
-	for _, collector := range []prometheus.Collector{viewPosition{status}, overdue{c.Views}} {
+	for _, collector := range []prometheus.Collector{viewPosition{status}, overdue{c.Views}, flowing{c.Engine}} {
 		if err := m.registry.Register(collector); err != nil {
 			return err
 		}
@@ -193,6 +193,26 @@ func (o overdue) Collect(ch chan<- prometheus.Metric) {
 	}
 	for l := orgs.Level(0); l <= 5; l++ {
 		ch <- prometheus.MustNewConstMetric(overdueDesc, prometheus.GaugeValue, float64(levels[l]), strconv.Itoa(int(l)))
+	}
+}
+
+// flowing reports how the flow stands: what follows from events on other streams.
+type flowing struct{ engine *engine.Engine }
+
+var (
+	flowLagDesc    = prometheus.NewDesc("gridcase_flow_lag_seconds", "Age of the last event whose consequences were drawn, 0 when those of all were.", nil, nil)
+	flowParkedDesc = prometheus.NewDesc("gridcase_flow_parked", "Consequences and alarms that were refused and wait for a person, in the log's whole life.", nil, nil)
+)
+
+// Describe implements [prometheus.Collector].
+func (flowing) Describe(ch chan<- *prometheus.Desc) { ch <- flowLagDesc; ch <- flowParkedDesc }
+
+// Collect implements [prometheus.Collector].
+func (f flowing) Collect(ch chan<- prometheus.Metric) {
+	lag, parked, err := f.engine.Flow(context.Background())
+	ch <- prometheus.MustNewConstMetric(flowLagDesc, prometheus.GaugeValue, lag.Seconds())
+	if err == nil { // a broken index must not take all other figures with it: readiness says what is wrong
+		ch <- prometheus.MustNewConstMetric(flowParkedDesc, prometheus.GaugeValue, float64(parked))
 	}
 }
 

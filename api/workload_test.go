@@ -315,7 +315,7 @@ func lifted(h *house) {
 	}
 	for _, n := range open {
 		for range 30 {
-			state, revision, err := h.engine.Load(h.t.Context(), n)
+			state, _, err := h.engine.Load(h.t.Context(), n)
 			if err != nil {
 				h.t.Fatal(err)
 			}
@@ -324,7 +324,7 @@ func lifted(h *house) {
 				break
 			}
 			if _, err := h.engine.Handle(h.t.Context(), engine.Request{Stream: n, Commands: []engine.Command{a.Command.(engine.Command)}, Key: a.Key(),
-				Actor: rule.Actor{ID: "clock", Role: orgs.System}, Expect: revision}); err != nil {
+				Actor: rule.Actor{ID: "clock", Role: orgs.System}, Expect: engine.Any}); err != nil { // what follows from the last step may come in between
 				h.t.Fatal(err)
 			}
 		}

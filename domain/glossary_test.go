@@ -21,6 +21,7 @@ import (
 	"gridcase/domain/orgs"
 	"gridcase/domain/period"
 	"gridcase/domain/scheme"
+	"gridcase/domain/rule"
 	"gridcase/domain/topic"
 	"gridcase/domain/whistle"
 )
@@ -222,4 +223,48 @@ func literal(es []ast.Expr) string {
 		return text
 	}
 	return lit.Value
+}
+
+// Chinese refusals name roles and states by the words of the glossary, all of them.
+func TestRolesAndStatesAreSaidInTheWordsOfTheGlossary(t *testing.T) {
+	zh := map[string]string{}
+	for _, g := range glossary(t) {
+		zh[strings.Split(g.name, ".")[0]+" "+g.en] = g.zh
+	}
+	said := 0
+	check := func(of, word, got string) {
+		t.Helper()
+		if want := zh[of+" "+word]; got != want || got == word || want == "" {
+			t.Errorf("%s %s is said %q, the glossary has %q", of, word, got, want)
+		}
+		said++
+	}
+	for _, r := range append(orgs.Roles(), orgs.System) {
+		check("orgs", string(r), rule.RoleWord(r))
+	}
+	for _, s := range demand.Machine.States {
+		check("demand", string(s), rule.StateWord(demand.Machine.Name, string(s)))
+	}
+	for _, s := range topic.Machine.States {
+		check("topic", string(s), rule.StateWord(topic.Machine.Name, string(s)))
+	}
+	for _, s := range order.Machine.States {
+		check("order", string(s), rule.StateWord(order.Machine.Name, string(s)))
+	}
+	for _, s := range dispute.Machine.States {
+		check("dispute", string(s), rule.StateWord(dispute.Machine.Name, string(s)))
+	}
+	for _, s := range whistle.Machine.States {
+		check("whistle", string(s), rule.StateWord(whistle.Machine.Name, string(s)))
+	}
+	for _, s := range admission.Machine.States {
+		check("admission", string(s), rule.StateWord(admission.Machine.Name, string(s)))
+	}
+	if said < 65 {
+		t.Errorf("only %d words", said)
+	}
+	r := order.Machine.Admit(order.PhaseClosed, "sign", rule.Stamp{Actor: rule.Actor{Role: orgs.Handler}})
+	if r == nil || r.Detail.Zh != "当前状态为“已结案”，不能执行 sign" {
+		t.Errorf("a refusal says %+v", r)
+	}
 }

@@ -248,28 +248,28 @@ func stage(s event.State) string {
 
 // standsAt refuses to create what exists, naming its state and what is possible.
 func standsAt(s event.State, command string) *rule.Refusal {
-	refuse := func(state string) *rule.Refusal {
-		return rule.Refuse(rule.WrongState, "M1", "该事项已存在，当前状态为 "+state, "this exists already; it is "+state)
+	refuse := func(machine, state string) *rule.Refusal {
+		return rule.Refuse(rule.WrongState, "M1", "该事项已存在，当前状态为“"+rule.StateWord(machine, state)+"”", "this exists already; it is "+state)
 	}
 	switch s := s.(type) {
 	case demand.State:
-		return demand.Machine.Explain(s.Phase, refuse(string(s.Phase)))
+		return demand.Machine.Explain(s.Phase, refuse(demand.Machine.Name, string(s.Phase)))
 	case topic.State:
-		return topic.Machine.Explain(s.Phase, refuse(string(s.Phase)))
+		return topic.Machine.Explain(s.Phase, refuse(topic.Machine.Name, string(s.Phase)))
 	case order.State:
-		return order.Machine.Explain(s.Phase, refuse(string(s.Phase)))
+		return order.Machine.Explain(s.Phase, refuse(order.Machine.Name, string(s.Phase)))
 	case dispute.State:
-		return dispute.Machine.Explain(s.Phase, refuse(string(s.Phase)))
+		return dispute.Machine.Explain(s.Phase, refuse(dispute.Machine.Name, string(s.Phase)))
 	case whistle.State:
-		return whistle.Machine.Explain(s.Phase, refuse(string(s.Phase)))
+		return whistle.Machine.Explain(s.Phase, refuse(whistle.Machine.Name, string(s.Phase)))
 	case admission.State:
-		return admission.Machine.Explain(s.Phase, refuse(string(s.Phase)))
+		return admission.Machine.Explain(s.Phase, refuse(admission.Machine.Name, string(s.Phase)))
 	case scheme.State:
-		return scheme.Machine.Explain(s.Phase, refuse(string(s.Phase)))
+		return scheme.Machine.Explain(s.Phase, refuse(scheme.Machine.Name, string(s.Phase)))
 	case period.State:
-		return period.Machine.Explain(s.Phase, refuse(string(s.Phase)))
+		return period.Machine.Explain(s.Phase, refuse(period.Machine.Name, string(s.Phase)))
 	case evaluation.State:
-		return evaluation.Machine.Explain(s.Phase, refuse(string(s.Phase)))
+		return evaluation.Machine.Explain(s.Phase, refuse(evaluation.Machine.Name, string(s.Phase)))
 	}
 	return nil
 }

@@ -179,6 +179,7 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	x.took(c.Now())
 	e.index = x
 	if err := errors.Join(e.restore(ctx), e.assign(ctx), e.newest(ctx)); err != nil {
 		return nil, errors.Join(err, x.close())

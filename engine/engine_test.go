@@ -65,7 +65,19 @@ var smallCity = []orgs.OpenUnit{
 }
 
 func open(t testing.TB) *house {
-	h := &house{t: t, log: mem.Open(), dir: t.TempDir(), now: time.Date(2025, 3, 3, 1, 0, 0, 0, time.UTC)}
+	return openOn(t, func(*house) eventlog.Log { return mem.Open() })
+}
+
+// timed is open with a log that has the house's clock.
+func timed(t testing.TB) *house {
+	return openOn(t, func(h *house) eventlog.Log {
+		return mem.Open(mem.WithClock(func() time.Time { h.mu.Lock(); defer h.mu.Unlock(); return h.now }))
+	})
+}
+
+func openOn(t testing.TB, log func(*house) eventlog.Log) *house {
+	h := &house{t: t, dir: t.TempDir(), now: time.Date(2025, 3, 3, 1, 0, 0, 0, time.UTC)}
+	h.log = log(h)
 	h.start()
 	t.Cleanup(h.stop)
 	for _, u := range smallCity {

@@ -92,6 +92,22 @@ func (e *Engine) Stalled() error {
 	return e.index.err
 }
 
+// Flow returns how far the flow is behind the log, as the age of the last event it followed, 0 if it followed all; and how much of what it was to
+// do was refused and waits for a person. Beside an error of the index the lag is right.
+func (e *Engine) Flow(ctx context.Context) (lag time.Duration, parked int, err error) {
+	end, err := e.Log.End(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	if at, _ := e.index.cursor.get(); at < end {
+		e.index.mu.Lock()
+		lag = max(0, e.Now().Sub(e.index.at))
+		e.index.mu.Unlock()
+	}
+	err = e.index.db.QueryRowContext(ctx, "SELECT count(*) FROM parked").Scan(&parked)
+	return lag, parked, err
+}
+
 // While events come in by the dozen, the flow lets a few more gather before it takes them: two transactions for every
 // handful would cost more than the intake itself. Alone, an event is taken at once.
 const (
@@ -117,6 +133,7 @@ func (e *Engine) followOnce(ctx context.Context) error {
 			}
 			e.index.stall(nil)
 			last := batch.Events[len(batch.Events)-1]
+			e.index.took(last.At)
 			e.clock.saw(last.At)
 			e.index.cursor.set(last.Position)
 		}
@@ -127,10 +144,13 @@ func (e *Engine) followOnce(ctx context.Context) error {
 			}
 		}
 		if m := month(e.Clock()); batch.Live && m != published {
-			if err := e.publishDraw(ctx); err != nil {
+			done, err := e.publishDraw(ctx)
+			if err != nil {
 				return err
 			}
-			published = m
+			if done {
+				published = m
+			}
 		}
 	}
 	return ctx.Err()

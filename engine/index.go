@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"gridcase/domain/flow"
 	"gridcase/domain/stream"
@@ -21,7 +22,8 @@ type index struct {
 	writer sync.Mutex // held while a transaction writes: two that overlap could fail where one had only to wait
 
 	mu  sync.Mutex
-	err error // why following ended
+	err error     // why following ended
+	at  time.Time // of the last event that was followed; before the first, when the node began
 }
 
 const indexSchema = `
@@ -86,6 +88,13 @@ func (x *index) stall(err error) (moved bool) {
 	moved = x.err == nil
 	x.err = err
 	return moved
+}
+
+// took keeps the time of the last event that was followed.
+func (x *index) took(at time.Time) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.at = at
 }
 
 func (x *index) fault() error {

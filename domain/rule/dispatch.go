@@ -35,11 +35,11 @@ func MayDispatch(at At, lead orgs.UnitCode) *Refusal {
 	case at.Actor.Role == orgs.Dispatcher && home.Kind == orgs.City:
 		kinds = []orgs.Kind{orgs.Bureau, orgs.District}
 	default:
-		return Refuse(RoleMissing, "O1", fmt.Sprintf("%s 的 %s 不能派单", at.Actor.Unit, at.Actor.Role),
+		return Refuse(RoleMissing, "O1", fmt.Sprintf("%s 的%s不能派单", at.Actor.Unit, RoleWord(at.Actor.Role)),
 			fmt.Sprintf("a %s of %s may not dispatch", at.Actor.Role, at.Actor.Unit))
 	}
 	if !slices.Contains(kinds, target.Kind) {
-		return Refuse(GuardFailed, "O1", fmt.Sprintf("%s 不能派给 %s 类单位", at.Actor.Role, target.Kind),
+		return Refuse(GuardFailed, "O1", fmt.Sprintf("%s不能派给 %s 类单位", RoleWord(at.Actor.Role), target.Kind),
 			fmt.Sprintf("a %s of a %s may not dispatch to a %s", at.Actor.Role, home.Kind, target.Kind))
 	}
 	if !at.Units.Within(lead, at.Actor.Unit) {

@@ -235,11 +235,11 @@ func (m *Machine[S]) Admit(state S, command string, st Stamp) *Refusal {
 		return m.Explain(state, Refuse(WrongState, "M1", "该事项尚不存在", "this does not exist yet"))
 	case !found:
 		return m.Explain(state, Refuse(WrongState, "M1",
-			fmt.Sprintf("当前状态为 %s，不能执行 %s", state, command),
+			fmt.Sprintf("当前状态为“%s”，不能执行 %s", StateWord(m.Name, string(state)), command),
 			fmt.Sprintf("it is %s; %s is not possible now", state, command)))
 	case !role:
 		return m.Explain(state, Refuse(RoleMissing, orM1(id),
-			fmt.Sprintf("角色 %s 无权执行 %s", st.Actor.Role, command),
+			fmt.Sprintf("%s无权执行 %s", RoleWord(st.Actor.Role), command),
 			fmt.Sprintf("the role %s may not %s", st.Actor.Role, command)))
 	case second != "":
 		if r := Confirmed(st, id, second); r != nil {
@@ -261,12 +261,12 @@ func Confirmed(st Stamp, id string, roles ...orgs.Role) *Refusal {
 	if st.Second != nil && st.Second.ID != st.Actor.ID && slices.Contains(roles, st.Second.Role) {
 		return nil
 	}
-	names := make([]string, len(roles))
+	names, words := make([]string, len(roles)), make([]string, len(roles))
 	for i, r := range roles {
-		names[i] = string(r)
+		names[i], words[i] = string(r), RoleWord(r)
 	}
 	return Refuse(SecondPerson, id,
-		"须由另一人（"+strings.Join(names, "、")+"）确认",
+		"须由另一人（"+strings.Join(words, "、")+"）确认",
 		"another person must confirm, as "+strings.Join(names, " or "))
 }
 

@@ -139,7 +139,7 @@ func TestAnyOfTheRolesConfirms(t *testing.T) {
 		t.Errorf("refused: %v", r)
 	}
 	r := Confirmed(st, "D15", orgs.Auditor, orgs.Arbiter)
-	if r == nil || r.Code != SecondPerson || r.Rule != "D15" || !strings.Contains(r.Detail.En, "auditor or arbiter") || !strings.Contains(r.Detail.Zh, "auditor、arbiter") {
+	if r == nil || r.Code != SecondPerson || r.Rule != "D15" || !strings.Contains(r.Detail.En, "auditor or arbiter") || !strings.Contains(r.Detail.Zh, "审计、区级裁定") {
 		t.Errorf("got %+v", r)
 	}
 }
