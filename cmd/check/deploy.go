@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -29,15 +30,17 @@ var proofs = []proof{
 	{"nginx: through it to a node", "TestNginxPassesOnWhatTheNodeNeeds|TestASpoiltProxyIsNoticed", tool{"nginx", "nginx-light"}},
 }
 
+// What deploySteps build once, beside the program in bin/gridcase.
+const testsOfDeployments = "bin/deployments.test"
+
 // deploySteps hold deployments/ against the tools that will read it. The first installs what is missing, if it may.
 func deploySteps() []step {
 	steps := []step{
 		{"tools", tools, false},
-		{"vet", func() (string, error) {
-			return "", command(nil, "go", "vet", "-tags=nomsgpack,deploy", "./deployments")
-		}, false},
-		{"files against the program", func() (string, error) {
-			return "", command(nil, "go", "test", "-count=1", "./deployments")
+		{"build", func() (string, error) {
+			return "", errors.Join(command(nil, "make", "build"),
+				command(nil, "go", "vet", "-tags=nomsgpack,deploy", "./deployments"),
+				command(nil, "go", "test", "-c", "-tags=nomsgpack,deploy", "-o", testsOfDeployments, "./deployments"))
 		}, false},
 	}
 	for _, p := range proofs {
@@ -45,10 +48,22 @@ func deploySteps() []step {
 			if !here(p.tool) {
 				return fmt.Sprintf("no %s (Debian: %s)", p.tool.name, p.tool.debian), nil
 			}
-			return "", command(nil, "go", "test", "-tags=nomsgpack,deploy", "-count=1", "-v", "-timeout=5m", "-run", "^("+p.test+")$", "./deployments")
+			return "", proven(p.test)
 		}, false})
 	}
 	return steps
+}
+
+// proven runs tests of deployments/ on the program that was built.
+func proven(tests string) error {
+	room, err := filepath.Abs("deployments")
+	if err != nil {
+		return err
+	}
+	c := exec.Command(filepath.Join("..", testsOfDeployments), "-test.v", "-test.timeout=5m", "-test.run=^("+tests+")$")
+	c.Dir, c.Stdout, c.Stderr = room, os.Stdout, os.Stderr
+	c.Env = append(os.Environ(), "DEPLOYMENTS_PROGRAM="+filepath.Join(filepath.Dir(room), "bin", "gridcase"))
+	return c.Run()
 }
 
 func here(t tool) bool {
