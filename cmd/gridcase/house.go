@@ -27,6 +27,7 @@ import (
 //	DIR/index.db      what the engine knows across streams
 //	DIR/views/        generations of the views
 //	DIR/access.db     API keys, as hashes
+//	DIR/relays.db     what other systems have been told; to be backed up, too
 type house struct {
 	dir    string
 	log    eventlog.Log

@@ -45,11 +45,11 @@ func (l *landing) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var e struct{ ID, Subject string }
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if err := json.Unmarshal(body, &e); err != nil || e.ID != r.Header.Get("webhook-id") {
 		l.faults = append(l.faults, fmt.Sprintf("%s: %s", err, body))
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	sum := sha256.Sum256(body)
 	if first, again := l.bodies[e.ID]; again && first != sum {
 		l.faults = append(l.faults, "the same id with another body: "+e.ID)

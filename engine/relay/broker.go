@@ -44,18 +44,132 @@ func (b Broker) Publisher(logger *slog.Logger) message.Publisher {
 	}}
 }
 
-// Subscriber returns a subscriber that goes on, under the group's name, with what it did not acknowledge yet.
-func (b Broker) Subscriber(group string, logger *slog.Logger) (message.Subscriber, error) {
-	if b.NATS != "" {
-		return wnats.NewSubscriber(wnats.SubscriberConfig{URL: b.NATS, NatsOptions: natsOptions(), QueueGroupPrefix: group, SubscribersCount: 1, CloseTimeout: 10 * time.Second,
-			AckWaitTimeout: time.Minute, NakDelay: wnats.NewStaticDelay(5 * time.Second), Unmarshaler: onNATS{},
-			JetStream: wnats.JetStreamConfig{DurablePrefix: group, SubscribeOptions: []nats.SubOpt{nats.DeliverAll(), nats.AckExplicit()}}}, quiet{logger})
+// Subscriber returns a subscriber that goes on, under the group's name, with what it did not acknowledge yet. It connects when
+// it can, and again: a broker that is down keeps no node from starting.
+func (b Broker) Subscriber(group string, logger *slog.Logger) message.Subscriber {
+	ctx, stop := context.WithCancel(context.Background())
+	return &persevering{ctx: ctx, stop: stop, logger: logger, connect: func(topic string) (message.Subscriber, error) {
+		if b.NATS != "" {
+			return jetStreamSubscriber(b.NATS, group, topic, logger)
+		}
+		c := kafkaConfig()
+		c.Consumer.Offsets.Initial = sarama.OffsetOldest
+		c.Consumer.Return.Errors = true
+		return kafka.NewSubscriber(kafka.SubscriberConfig{Brokers: b.Kafka, ConsumerGroup: group, Unmarshaler: onKafka{}, OverwriteSaramaConfig: c,
+			NackResendSleep: 5 * time.Second}, quiet{logger})
+	}}
+}
+
+// persevering is a subscriber that is made again until it subscribes, and again when that came to an end.
+type persevering struct {
+	ctx     context.Context
+	stop    context.CancelFunc
+	logger  *slog.Logger
+	connect func(topic string) (message.Subscriber, error)
+	running sync.WaitGroup
+}
+
+// Subscribe implements [message.Subscriber].
+func (p *persevering) Subscribe(_ context.Context, topic string) (<-chan *message.Message, error) {
+	messages := make(chan *message.Message)
+	p.running.Go(func() {
+		defer close(messages)
+		for pause := time.Second; p.ctx.Err() == nil; pause = min(2*pause, 30*time.Second) {
+			began := time.Now()
+			err := p.follow(topic, messages)
+			if p.ctx.Err() != nil {
+				return
+			}
+			if time.Since(began) > time.Minute {
+				pause = time.Second
+			}
+			p.logger.Warn("a feed has no connection to its broker, trying again", "topic", topic, "error", err)
+			select {
+			case <-p.ctx.Done():
+			case <-time.After(pause):
+			}
+		}
+	})
+	return messages, nil
+}
+
+func (p *persevering) follow(topic string, to chan<- *message.Message) (err error) {
+	s, err := p.connect(topic)
+	if err != nil {
+		return err
 	}
-	c := kafkaConfig()
-	c.Consumer.Offsets.Initial = sarama.OffsetOldest
-	c.Consumer.Return.Errors = true
-	return kafka.NewSubscriber(kafka.SubscriberConfig{Brokers: b.Kafka, ConsumerGroup: group, Unmarshaler: onKafka{}, OverwriteSaramaConfig: c,
-		NackResendSleep: 5 * time.Second}, quiet{logger})
+	defer func() { err = errors.Join(err, s.Close()) }()
+	from, err := s.Subscribe(p.ctx, topic)
+	if err != nil {
+		return err
+	}
+	for m := range from {
+		select {
+		case to <- m:
+		case <-p.ctx.Done():
+			m.Nack()
+		}
+	}
+	return nil
+}
+
+// Close implements [message.Subscriber].
+func (p *persevering) Close() error {
+	p.stop()
+	p.running.Wait()
+	return nil
+}
+
+// jetStreamSubscriber subscribes by a consumer that is made here if it is missing: one that the client library makes itself, it
+// deletes again when it goes, and everything would come anew.
+func jetStreamSubscriber(url, group, subject string, logger *slog.Logger) (_ message.Subscriber, err error) {
+	closed := make(chan struct{})
+	conn, err := nats.Connect(url, append(natsOptions(), nats.ClosedHandler(func(*nats.Conn) { close(closed) }))...)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			conn.Close()
+		}
+	}()
+	js, err := conn.JetStream()
+	if err != nil {
+		return nil, err
+	}
+	name, err := js.StreamNameBySubject(subject)
+	if err != nil {
+		return nil, err
+	}
+	if _, err = js.ConsumerInfo(name, group); errors.Is(err, nats.ErrConsumerNotFound) {
+		_, err = js.AddConsumer(name, &nats.ConsumerConfig{Durable: group, DeliverSubject: nats.NewInbox(), DeliverGroup: group, DeliverPolicy: nats.DeliverAllPolicy,
+			AckPolicy: nats.AckExplicitPolicy, AckWait: time.Minute, FilterSubject: subject})
+	}
+	if err != nil {
+		return nil, err
+	}
+	s, err := wnats.NewSubscriberWithNatsConn(conn, wnats.SubscriberSubscriptionConfig{Unmarshaler: onNATS{}, SubscribersCount: 1, CloseTimeout: 10 * time.Second,
+		AckWaitTimeout: time.Minute, QueueGroupPrefix: group, NakDelay: wnats.NewStaticDelay(5 * time.Second), SubjectCalculator: wnats.DefaultSubjectCalculator,
+		JetStream: wnats.JetStreamConfig{DurablePrefix: group, SubscribeOptions: []nats.SubOpt{nats.ManualAck()}}}, quiet{logger})
+	return &drained{s, conn, closed}, err
+}
+
+// drained is a subscriber whose connection is closed when Close returns.
+type drained struct {
+	message.Subscriber
+	conn   *nats.Conn
+	closed <-chan struct{}
+}
+
+// Close implements [message.Subscriber].
+func (d *drained) Close() error {
+	err := d.Subscriber.Close()
+	select {
+	case <-d.closed:
+	case <-time.After(brokerTimeout):
+		d.conn.Close()
+	}
+	return err
 }
 
 func natsOptions() []nats.Option {
@@ -163,8 +277,8 @@ func (onNATS) Marshal(subject string, m *message.Message) (*nats.Msg, error) {
 // Unmarshal implements nats.Unmarshaler.
 func (onNATS) Unmarshal(m *nats.Msg) (*message.Message, error) {
 	id := m.Header.Get(nats.MsgIdHdr)
-	if id == "" {
-		id = m.Subject
+	if at, err := m.Metadata(); id == "" && err == nil {
+		id = fmt.Sprintf("%s/%d", m.Subject, at.Sequence.Stream)
 	}
 	return message.NewMessage(id, m.Data), nil
 }

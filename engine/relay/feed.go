@@ -99,16 +99,17 @@ func OpenFeeds(ctx context.Context, o Office, b *Book, feeds []Feed, logger *slo
 			}
 			fs.router, fs.done = router, make(chan error, 1)
 		}
-		sub, err := f.Broker.Subscriber("gridcase-"+f.Name, logger)
-		if err == nil {
-			err = fs.route(in, sub)
-		}
-		if err != nil {
+		if err := fs.route(in, f.Broker.Subscriber("gridcase-"+f.Name, logger)); err != nil {
 			return nil, fmt.Errorf("feed %s: %w", f.Name, err)
 		}
 	}
 	if fs.router != nil {
 		go func() { fs.done <- fs.router.Run(context.Background()) }()
+		select {
+		case <-fs.router.Running():
+		case err := <-fs.done:
+			return nil, fmt.Errorf("feeds: %w", err)
+		}
 	}
 	return fs, nil
 }
@@ -124,7 +125,8 @@ func (fs *Feeds) route(in *intake, sub message.Subscriber) error {
 	if err != nil {
 		return err
 	}
-	retry := middleware.Retry{MaxRetries: 5, InitialInterval: 200 * time.Millisecond, MaxInterval: 10 * time.Second, Multiplier: 3, RandomizationFactor: 0.5,
+	// With ShouldRetry the middleware takes two steps of the interval for each retry: 0.2 s, 0.6 s, 1.7 s, …
+	retry := middleware.Retry{MaxRetries: 5, InitialInterval: 100 * time.Millisecond, MaxInterval: 10 * time.Second, Multiplier: 1.7, RandomizationFactor: 0.5,
 		ShouldRetry: func(p middleware.RetryParams) bool { return !final(p.Err) }}
 	h := fs.router.AddConsumerHandler("feed "+in.Name, in.Topic, sub, func(m *message.Message) error {
 		_, err := fs.take(m.Context(), in, "", m.Payload)

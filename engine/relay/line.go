@@ -137,6 +137,9 @@ func newLine(ctx context.Context, c Config, o Out) (*line, error) {
 	if err := o.Terms.Check(); err != nil {
 		return nil, err
 	}
+	if _, known := c.House.Units().Unit(o.Terms.Unit); !known { // nothing would leave, and all of it be passed over
+		return nil, fmt.Errorf("unit: the log knows no unit %s", o.Terms.Unit)
+	}
 	if c.look == 0 {
 		c.look = 2 * time.Second
 	}

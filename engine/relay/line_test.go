@@ -3,6 +3,7 @@ package relay_test
 import (
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -10,8 +11,6 @@ import (
 	"gridcase/engine/relay"
 	"gridcase/eventlog"
 )
-
-func eventPosition(p uint64) eventlog.Position { return eventlog.Position(p) }
 
 // weather is how a destination behaves, by the time since the beginning.
 type weather struct {
@@ -141,9 +140,9 @@ func TestPlantedBugsOfTheLineAreSeen(t *testing.T) {
 func TestOneThatIsNeverTakenHoldsItsOwnCaseAndIsParkedAfterADay(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		poison := uint64(0)
+		var poison atomic.Uint64
 		town := newTown(t, dir, func(_ int, g got) (int, map[string]string) {
-			if uint64(g.position) == poison {
+			if uint64(g.position) == poison.Load() {
 				return 422, nil
 			}
 			return 200, nil
@@ -154,7 +153,7 @@ func TestOneThatIsNeverTakenHoldsItsOwnCaseAndIsParkedAfterADay(t *testing.T) {
 		}
 		synctest.Wait()
 		stubborn := town.step(3)
-		poison = uint64(stubborn.Position)
+		poison.Store(uint64(stubborn.Position))
 		for i := range 40 {
 			town.step(i % 10)
 		}
@@ -179,7 +178,7 @@ func TestOneThatIsNeverTakenHoldsItsOwnCaseAndIsParkedAfterADay(t *testing.T) {
 		}
 		tried := 0
 		for _, g := range town.to.seen() {
-			if uint64(g.position) == poison {
+			if uint64(g.position) == poison.Load() {
 				tried++
 			}
 		}
@@ -203,7 +202,7 @@ func TestOneThatIsNeverTakenHoldsItsOwnCaseAndIsParkedAfterADay(t *testing.T) {
 		if err := town.book.Skip(t.Context(), "street", stubborn.Position+1); err == nil {
 			t.Error("what is not parked was given up")
 		}
-		poison = 0 // whoever owns the receiver has mended it
+		poison.Store(0) // whoever owns the receiver has mended it
 		if err := town.book.Resume(t.Context(), "street"); err != nil {
 			t.Fatal(err)
 		}
@@ -214,10 +213,10 @@ func TestOneThatIsNeverTakenHoldsItsOwnCaseAndIsParkedAfterADay(t *testing.T) {
 		}
 		t.Logf("tried %d times in 24 hours, then parked; resumed, it and the 4 behind it went in order", tried)
 
-		poison = uint64(town.step(3).Position)
+		poison.Store(uint64(town.step(3).Position))
 		last := town.step(3)
 		time.Sleep(25 * time.Hour)
-		if err := town.book.Skip(t.Context(), "street", eventPosition(poison)); err != nil {
+		if err := town.book.Skip(t.Context(), "street", eventlog.Position(poison.Load())); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(time.Minute)
@@ -236,9 +235,10 @@ func TestOneThatIsNeverTakenHoldsItsOwnCaseAndIsParkedAfterADay(t *testing.T) {
 func TestADestinationThatIsGoneIsSwitchedOffUntilAPersonResumesIt(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		gone := true
+		var gone atomic.Bool
+		gone.Store(true)
 		town := newTown(t, dir, func(int, got) (int, map[string]string) {
-			if gone {
+			if gone.Load() {
 				return 410, nil
 			}
 			return 200, nil
@@ -261,7 +261,7 @@ func TestADestinationThatIsGoneIsSwitchedOffUntilAPersonResumesIt(t *testing.T) 
 		if n := len(town.to.seen()); n != first {
 			t.Errorf("after a restart it was called %d times again", n-first)
 		}
-		gone = false
+		gone.Store(false)
 		if err := town.book.Resume(t.Context(), "street"); err != nil {
 			t.Fatal(err)
 		}
@@ -319,11 +319,11 @@ func crash(t *testing.T, bug relay.Bug) (faults []string, repeats int) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
 		var town *town
-		crashed := false
+		var crashed atomic.Bool
 		town = newTown(t, dir, func(n int, _ got) (int, map[string]string) {
 			if n%23 == 11 { // the power fails with this message under way, taken or not
 				town.book.Cut()
-				crashed = true
+				crashed.Store(true)
 				return 0, nil
 			}
 			if n%5 == 3 {
@@ -336,15 +336,13 @@ func crash(t *testing.T, bug relay.Bug) (faults []string, repeats int) {
 		for i := range 300 {
 			town.step(i % 17)
 			time.Sleep(time.Second)
-			if crashed {
-				crashed = false
+			if crashed.Swap(false) {
 				town.running.Close() // its last words do not reach the book
 				town.start()
 			}
 		}
 		time.Sleep(3 * time.Hour)
-		for crashed {
-			crashed = false
+		for crashed.Swap(false) {
 			town.running.Close()
 			town.start()
 			time.Sleep(3 * time.Hour)
