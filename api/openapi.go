@@ -23,6 +23,7 @@ func (s *Server) register(g *gin.Engine, keyed *gin.RouterGroup) {
 	s.policyRoutes()
 	s.schemeRoutes()
 	s.periodRoutes()
+	s.settleRoutes()
 	s.evaluationRoutes()
 	explained(s, demands)
 	explained(s, topics)
