@@ -25,6 +25,7 @@ func (s *Server) register(g *gin.Engine, keyed *gin.RouterGroup) {
 	s.periodRoutes()
 	s.settleRoutes()
 	s.evaluationRoutes()
+	s.assessmentRoutes()
 	explained(s, demands)
 	explained(s, topics)
 	explained(s, orders)

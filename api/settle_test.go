@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -15,6 +16,14 @@ func TestWhatWasShownIsSealed(t *testing.T) {
 	ann, ben := h.key(orgs.Evaluator, district), h.key(orgs.Evaluator, oversight)
 	tag := func() string { return h.get(ann, april).Header.Get("ETag") }
 	h.want(h.post(ann, april+"/publish-provisional", `{}`, "If-Match", tag()), 409, "wrong_state")
+	list := strings.Replace(april, "periods", "assessments", 1) + "/figures"
+	head := h.key(orgs.UnitHead, agency)
+	h.want(h.get(ann, list+"?limit=3"), 200, "")
+	h.want(h.get(head, list), 404, "not_found") // nothing is shown yet
+	h.want(h.get(h.key(orgs.Clerk, community), list), 404, "not_found")
+	for query, code := range map[string]string{"?as_of=x": "bad_position", "?as_of=99999999": "bad_position", "?after=x": "bad_cursor"} {
+		h.want(h.get(ann, list+query), 400, code)
+	}
 	h.ended(april)
 	h.evaluated(april, street, agency)
 	h.want(h.post(ann, april+"/publish-provisional", `{}`, "If-Match", tag()), 409, "guard_failed") // evaluations may still come
@@ -22,6 +31,15 @@ func TestWhatWasShownIsSealed(t *testing.T) {
 	h.want(h.post(ann, april+"/seal", `{}`, "If-Match", tag()), 409, "wrong_state")
 	h.wait(20 * 24 * time.Hour)
 	shown := h.do(ann, april, "publish-provisional", `{}`)
+	own := h.want(h.get(head, list+"?limit=200"), 200, "")
+	for _, f := range own.json["items"].([]any) {
+		if u := f.(map[string]any)["unit"]; u != string(agency) {
+			t.Errorf("the agency reads a figure of %v", u)
+		}
+	}
+	h.want(h.get(head, list+"?as_of=5"), 403, "role_missing")
+	h.want(h.get(ann, list+"/on_time/items"), 200, "")
+	h.want(h.get(ann, list+"/luck/items"), 404, "not_found")
 	h.want(h.post(ann, april+"/seal", `{}`, "If-Match", tag()), 403, "second_person_required")
 	h.wait(10 * 24 * time.Hour)
 	const ruling = `{"ruling":"无街道评价的单位不计分"}`
