@@ -225,6 +225,10 @@ func asProblem(err error) *Problem {
 		return problem("guard_failed", rule.Say("现行时限政策未规定此类诉求的时限，请联系系统运维人员", "the deadline policy in force gives no time for this kind: ask an operator"))
 	case errors.Is(err, projections.ErrCursor):
 		return problem("bad_cursor")
+	case errors.Is(err, projections.ErrScheme):
+		return problem("guard_failed", rule.Say("周期所用方案与其哈希不符", "the scheme of the period is not what its hash says"))
+	case errors.Is(err, projections.ErrAhead), errors.Is(err, ErrBehind):
+		return problem("overloaded")
 	case errors.Is(err, projections.ErrNotFound):
 		return problem("not_found")
 	case errors.Is(err, access.ErrUnknown), errors.Is(err, access.ErrExpired), errors.Is(err, access.ErrRevoked):

@@ -27,7 +27,7 @@ type Course struct {
 	Published Position // of the first provisional figures: evaluations count if they were submitted before; 0: not yet
 	Settled   Position // of its seal, or last revision; 0: it is not sealed
 	Dropped   Position // of its being voided; 0: it is not
-	Latest    Position // of its last event that is not the clock's
+	Latest    Position // of its last event that is neither the clock's nor a list of figures
 
 	scores  map[orgs.UnitCode]assessment.Fraction // as sealed
 	waiting []period.Figure                       // recorded, and not sealed yet
@@ -68,6 +68,7 @@ func (c *Course) Take(e event.Entry, at Position) {
 			c.waiting = nil
 		}
 		c.waiting = append(slices.Clip(c.waiting), b.Figures...)
+		return // they say nothing that a result is computed from: what is computed again before them and after them is the same
 	case period.Sealed, period.RevisionSealed:
 		seal()
 	case period.Voided:
