@@ -20,8 +20,8 @@ import (
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
 	"gridcase/domain/period"
-	"gridcase/domain/scheme"
 	"gridcase/domain/rule"
+	"gridcase/domain/scheme"
 	"gridcase/domain/topic"
 	"gridcase/domain/whistle"
 )
