@@ -56,6 +56,7 @@ type book struct {
 const (
 	toHandler = 0
 	toHome    = 1
+	toAll     = 2 // the case as a whole, under every indicator
 )
 
 // credit says that a case counts for a unit, and which street it came from.
@@ -522,11 +523,14 @@ func (s *sheet) count(f family) {
 			b.cell(cellKey{key.unit, all}).merge(c)
 		}
 	}
+	var last *cell
+	var on int32
 	for at := range b.cases {
 		c := credit{at: int32(at), street: b.streets[at]}
-		street := b.cell(cellKey{all, c.street})
-		s.tell(f, street, toHandler, c)
-		s.tell(f, street, toHome, c)
+		if last == nil || c.street != on {
+			last, on = b.cell(cellKey{all, c.street}), c.street
+		}
+		s.tell(f, last, toAll, c)
 	}
 	total := b.cell(cellKey{all, all})
 	for key, c := range b.cells {
@@ -549,7 +553,7 @@ func (b *book) cell(key cellKey) *cell {
 func (s *sheet) tell(f family, to *cell, group int, c credit) {
 	b := &s.books[f]
 	for k, v := range b.of(int(c.at)) {
-		if v == absent || b.home[k] != (group == toHome) {
+		if v == absent || group != toAll && b.home[k] != (group == toHome) {
 			continue
 		}
 		to.tallies[k].add(v, c.weight, 1)
