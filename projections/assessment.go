@@ -57,7 +57,8 @@ func (v Evidence) Apply(tx *Tx, e Entry) error {
 	switch of {
 	case stream.Gate:
 		if b, blocked := e.Body.(duty.Blocked); blocked {
-			v.keep(tx, &file{id: e.ID, of: of}, evidence.HomeOfBlock(b, e.Meta.Recorded), evidence.Track(nil).Observe(e.Entry, evidence.Position(e.Position), e.Units, nil))
+			track, months := evidence.Track(nil).Observe(e.Entry, evidence.Position(e.Position), e.Units, nil)
+			v.keep(tx, &file{id: e.ID, of: of}, evidence.HomeOfBlock(b, e.Meta.Recorded), track, months)
 		}
 	case stream.Demand, stream.Order, stream.Whistle, stream.Dispute, stream.Topic:
 		home, begun := evidence.HomeOf(e.After)
@@ -74,7 +75,8 @@ func (v Evidence) Apply(tx *Tx, e Entry) error {
 			}
 			return stream.ID{}
 		}
-		v.keep(tx, f, home, f.track.Observe(e.Entry, evidence.Position(e.Position), e.Units, first))
+		track, months := f.track.Observe(e.Entry, evidence.Position(e.Position), e.Units, first)
+		v.keep(tx, f, home, track, months)
 		if of == stream.Demand {
 			now, was := evidence.Governed(e.Entry)
 			v.link(tx, now, f.id, true, e.Position)
@@ -122,19 +124,17 @@ func (v Evidence) lookup(tx *Tx, id stream.ID, of stream.Category) *file {
 // link tells a topic that a demand came under it, or left it.
 func (v Evidence) link(tx *Tx, topic, demand stream.ID, under bool, at eventlog.Position) {
 	if f := v.lookup(tx, topic, stream.Topic); f != nil {
-		v.keep(tx, f, f.home, f.track.Linked(demand, under, evidence.Position(at)))
+		v.keep(tx, f, f.home, f.track.Linked(demand, under, evidence.Position(at)), nil)
 	}
 }
 
-// keep writes a case as it is now.
-func (v Evidence) keep(tx *Tx, f *file, home evidence.Home, track evidence.Track) {
+// keep writes a case as it is now. Months are those in which it could not count before.
+func (v Evidence) keep(tx *Tx, f *file, home evidence.Home, track evidence.Track, months []int) {
 	moved := f.home != home
 	if !moved && len(track) == len(f.track) {
 		return
 	}
-	c := evidence.Case{ID: f.id, Of: f.of, Track: track}
 	id := bytesOf(f.id)
-	months := c.Months()
 	areas := []string{home.Area}
 	switch {
 	case !f.kept:
@@ -143,13 +143,11 @@ func (v Evidence) keep(tx *Tx, f *file, home evidence.Home, track evidence.Track
 		tx.Delete(evidenceCases.Name, f.home.Area, f.home.Month, id)
 		tx.Put(evidenceHomes.Name, id, home.Area, home.Month)
 		before := append(strings.Fields(f.former), f.home.Area)
-		if months = append(months, f.home.Month); !slices.Contains(before[:len(before)-1], f.home.Area) {
+		months = append(evidence.Case{ID: f.id, Of: f.of, Track: track}.Months(), f.home.Month)
+		if !slices.Contains(before[:len(before)-1], f.home.Area) {
 			f.former = strings.Join(before, " ")
 		}
 		areas = append(areas, before...)
-	default:
-		known := evidence.Case{ID: f.id, Of: f.of, Track: f.track}.Months()
-		months = slices.DeleteFunc(months, func(m int) bool { return slices.Contains(known, m) })
 	}
 	for _, a := range areas {
 		for _, m := range months {

@@ -29,31 +29,50 @@ type Course struct {
 	Dropped   Position // of its being voided; 0: it is not
 	Latest    Position // of its last event that is neither the clock's nor a list of figures
 
-	scores  map[orgs.UnitCode]assessment.Fraction // as sealed
-	waiting []period.Figure                       // recorded, and not sealed yet
+	seals   []seal          // in the order of the log
+	waiting []period.Figure // recorded, and not sealed yet
+}
+
+// seal is what the streets together say of each unit, by a seal or a revision.
+type seal struct {
+	at     Position
+	scores map[orgs.UnitCode]assessment.Fraction
+}
+
+// sealed returns the scores that held at a position, nil if it was not sealed.
+func (c *Course) sealed(at Position) map[orgs.UnitCode]assessment.Fraction {
+	var scores map[orgs.UnitCode]assessment.Fraction
+	for _, s := range c.seals {
+		if s.at <= at {
+			scores = s.scores
+		}
+	}
+	return scores
+}
+
+// seal takes the figures that wait as sealed: all of them by the seal, those that changed by a revision.
+func (c *Course) seal(at Position) {
+	scores := maps.Clone(c.sealed(at))
+	if scores == nil {
+		scores = map[orgs.UnitCode]assessment.Fraction{}
+	}
+	for _, f := range c.waiting {
+		if f.Name != ScoreFigure || f.Street != "" {
+			continue
+		}
+		if x, known := fraction(f.N, f.D); known && !f.Gone {
+			scores[f.Unit] = x
+		} else {
+			delete(scores, f.Unit)
+		}
+	}
+	c.seals, c.waiting, c.Settled = append(slices.Clip(c.seals), seal{at, scores}), nil, at
 }
 
 // Take takes the next event of the period in, at its position.
 func (c *Course) Take(e event.Entry, at Position) {
 	c.ID = e.Stream.ID()
 	c.State = period.Evolve(c.State, e.Body, e.Meta.Stamp(e.ID))
-	seal := func() {
-		scores := maps.Clone(c.scores)
-		if scores == nil {
-			scores = map[orgs.UnitCode]assessment.Fraction{}
-		}
-		for _, f := range c.waiting {
-			if f.Name != ScoreFigure || f.Street != "" {
-				continue
-			}
-			if x, known := fraction(f.N, f.D); known && !f.Gone {
-				scores[f.Unit] = x
-			} else {
-				delete(scores, f.Unit)
-			}
-		}
-		c.scores, c.waiting, c.Settled = scores, nil, at
-	}
 	switch b := e.Body.(type) {
 	case period.WarningRaised, period.ClockExpired:
 		return
@@ -70,7 +89,7 @@ func (c *Course) Take(e event.Entry, at Position) {
 		c.waiting = append(slices.Clip(c.waiting), b.Figures...)
 		return // they say nothing that a result is computed from: what is computed again before them and after them is the same
 	case period.Sealed, period.RevisionSealed:
-		seal()
+		c.seal(at)
 	case period.Voided:
 		c.Dropped = at
 	}
@@ -142,10 +161,10 @@ func (s *Setting) Assemble(c Course, scheme assessment.Scheme, submissions []Sub
 			continue
 		}
 		p.Earlier = append(p.Earlier, assessment.Earlier{First: o.First, Last: o.Last, Cutoff: o.CutOffAt})
-		if o.Settled == 0 || o.Settled > c.Latest || o.First.Year() != c.First.Year() {
+		if o.First.Year() != c.First.Year() {
 			continue
 		}
-		for u, x := range o.scores {
+		for u, x := range o.sealed(c.Latest) {
 			p.Sealed = append(p.Sealed, assessment.Sealed{Unit: u, First: o.First, Last: o.Last, Score: x})
 		}
 	}

@@ -84,7 +84,8 @@ func (d *Docket) Take(e event.Entry, at Position) error {
 	if Settles(of) {
 		d.settings = append(d.settings, placed{e, at})
 	}
-	d.put(id, of, d.cases[id].Track.Observe(e, at, d.units, func(order stream.ID) stream.ID { return d.cases[order].Track.First() }))
+	track, _ := d.cases[id].Track.Observe(e, at, d.units, func(order stream.ID) stream.ID { return d.cases[order].Track.First() })
+	d.put(id, of, track)
 	if of == stream.Demand {
 		now, was := Governed(e)
 		d.put(now, stream.Topic, d.cases[now].Track.Linked(id, true, at))

@@ -117,8 +117,8 @@ func (e seen) place(u orgs.UnitCode) place {
 
 // Observe returns the track with the marks of one event of its case, which was folded and lies at a position of the log; units is the
 // organisation as of the event. The track given keeps its bytes. First names the demand that an order was dispatched for
-// before all others, as of the event; zero if there is none.
-func (t Track) Observe(e event.Entry, at Position, units *orgs.Tree, first func(order stream.ID) stream.ID) Track {
+// before all others, as of the event; zero if there is none. Months are those in which the case can count now and could not before.
+func (t Track) Observe(e event.Entry, at Position, units *orgs.Tree, first func(order stream.ID) stream.ID) (with Track, months []int) {
 	w := openPen(t, e.Stream.Category(), seen{e, at, units})
 	switch after := e.After.(type) {
 	case demand.State:
@@ -142,7 +142,7 @@ func (t Track) Observe(e event.Entry, at Position, units *orgs.Tree, first func(
 		}
 	}
 	w.late()
-	return w.track
+	return w.track, w.months.list[w.before:]
 }
 
 // Governed returns the topics that a demand's event gave the demand to, and took it from; zero for none. Their tracks learn
@@ -185,15 +185,27 @@ func (t Track) First() stream.ID {
 	return f.first
 }
 
-// Months returns the months, ascending, in which a case can count: those of all instants that its track speaks of.
+// Months returns the months in which a case can count: those of all instants that its track speaks of.
 func (c Case) Months() []int {
-	var months []int
-	r := reader{rest: c.Track, each: func(t time.Time) {
-		if m := monthOf(t); !slices.Contains(months, m) {
-			months = append(months, m)
-		}
-	}}
-	newFolder(everything).fold(c, &r)
-	slices.Sort(months)
-	return months
+	var ms months
+	newFolder(everything).fold(c, &reader{rest: c.Track, each: ms.add})
+	return ms.list
+}
+
+// months gathers the months of instants, each once.
+type months struct {
+	list     []int
+	from, to int64 // seconds since 1970 that are of the last month met
+}
+
+func (ms *months) add(at int64) {
+	if ms.from <= at && at < ms.to {
+		return
+	}
+	t := time.Unix(at, 0).In(calendar.Zone())
+	first := time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, calendar.Zone())
+	ms.from, ms.to = first.Unix(), first.AddDate(0, 1, 0).Unix()
+	if m := t.Year()*12 + int(t.Month()) - 1; !slices.Contains(ms.list, m) {
+		ms.list = append(ms.list, m)
+	}
 }

@@ -42,13 +42,18 @@ type pen struct {
 	last  Position  // of the track's last mark
 	clock int64     // the last instant told, in seconds since 1970
 	did   time.Time // the effective instant of this event, if it has one that is told
+
+	months months // of all instants told …
+	before int    // … and how many they were before this event
 }
 
 // openPen reads a track to its end. What it writes leaves the bytes of the track as they are.
 func openPen(t Track, of stream.Category, e seen) *pen {
-	r := reader{rest: t}
+	w := &pen{seen: e, track: slices.Clip(t)}
+	r := reader{rest: t, each: w.months.add}
 	newFolder(everything).fold(Case{Of: of, Track: t}, &r)
-	return &pen{seen: e, track: slices.Clip(t), last: r.at, clock: r.clock}
+	w.last, w.clock, w.before = r.at, r.clock, len(w.months.list)
+	return w
 }
 
 // mark begins a mark.
@@ -66,6 +71,7 @@ func (w *pen) id(id stream.ID) { w.track = append(w.track, id[:]...) }
 func (w *pen) instant(t time.Time) {
 	w.track = binary.AppendVarint(w.track, t.Unix()-w.clock)
 	w.clock = t.Unix()
+	w.months.add(w.clock)
 }
 
 // done writes the effective instant of the event.
@@ -238,8 +244,8 @@ type reader struct {
 	words *words
 	from  int64 // instants in [from, to) are told by hit
 	to    int64
-	hit   bool            // such an instant was told
-	each  func(time.Time) // is told each instant; nil: nobody
+	hit   bool           // such an instant was told
+	each  func(at int64) // is told each instant; nil: nobody
 }
 
 // next returns the next mark that was known at a position; false if there is none. Broken bytes end the track.
@@ -307,11 +313,10 @@ func (r *reader) instant() time.Time {
 	if r.clock >= r.from && r.clock < r.to {
 		r.hit = true
 	}
-	t := time.Unix(r.clock, 0).UTC()
 	if r.each != nil {
-		r.each(t)
+		r.each(r.clock)
 	}
-	return t
+	return time.Unix(r.clock, 0).UTC()
 }
 
 func (r *reader) word() string {

@@ -24,7 +24,8 @@ func usual(n int, units *orgs.Tree, kept map[stream.ID]Case) (demandID, orderID 
 		e := event.Entry{Stream: name, ID: stream.Derive("e", fmt.Sprint(n, at)), Body: b, Meta: event.Meta{Occurred: now, Recorded: now.Add(512 * time.Millisecond)}, Before: states[name]}
 		e.After = event.Fold(name, e.Before, b, e.Meta.Stamp(e.ID))
 		states[name] = e.After
-		kept[name.ID()] = Case{name.ID(), name.Category(), kept[name.ID()].Track.Observe(e, at, units, nil)}
+		track, _ := kept[name.ID()].Track.Observe(e, at, units, nil)
+		kept[name.ID()] = Case{name.ID(), name.Category(), track}
 		return e
 	}
 	due := func(c calendar.Clock, days int) calendar.Due {

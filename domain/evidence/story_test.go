@@ -236,7 +236,11 @@ func keep(log []told, units *orgs.Tree, early ...Position) map[stream.ID]Case {
 		}
 		before := slices.Clone(kept[id].Track)
 		was := kept[id].Track
-		put(id, of, was.Observe(e.Entry, e.at, units, first))
+		track, months := was.Observe(e.Entry, e.at, units, first)
+		put(id, of, track)
+		if all := (Case{id, of, track}).Months(); !slices.Equal(append((Case{id, of, was}).Months(), months...), all) {
+			panic(fmt.Sprint("the months of ", e.Body.EventType(), " are told as ", months, ", and all are ", all))
+		}
 		if !slices.Equal(before, was) {
 			panic("the bytes of a track changed")
 		}
