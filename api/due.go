@@ -10,8 +10,10 @@ import (
 	"gridcase/domain/dispute"
 	"gridcase/domain/event"
 	"gridcase/domain/order"
+	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
 	"gridcase/domain/stream"
+	"gridcase/domain/whistle"
 	"gridcase/eventlog"
 )
 
@@ -27,6 +29,7 @@ type DueExplained struct {
 	ID            string         `json:"id"`
 	Clock         calendar.Clock `json:"clock"`
 	Owed          string         `json:"owed" doc:"What is owed by then, in the language of the caller."`
+	Unit          orgs.UnitCode  `json:"unit,omitempty" doc:"Of reporting in: the unit that is to come."`
 	Frozen        bool           `json:"frozen,omitempty" doc:"The clock stands still."`
 	Kind          calendar.Kind  `json:"kind" doc:"What is counted. Hour kinds are answered in seconds, day kinds in days."`
 	Amount        int            `json:"amount" doc:"As the policy gave it, in kind; of a date, the days up to it."`
@@ -157,9 +160,15 @@ func explained[R any](s *Server, k resource[R]) {
 				return &found[Dues]{Status: http.StatusNotModified, ETag: tag, Position: position}, nil
 			}
 			body := Dues{ID: n.ID(), Items: []DueExplained{}}
-			kind, urgency := rowKey(entries[len(entries)-1].After)
+			state := entries[len(entries)-1].After
+			kind, urgency := rowKey(state)
 			for _, c := range event.Courses(entries) {
-				body.Items = append(body.Items, s.explain(ctx, c, kind, urgency))
+				x := s.explain(ctx, c, kind, urgency)
+				if w, blown := state.(whistle.State); blown {
+					called, _ := w.Called(x.ID)
+					x.Unit = called.Code
+				}
+				body.Items = append(body.Items, x)
 			}
 			return &found[Dues]{Status: http.StatusOK, ETag: tag, Position: position, Body: body}, nil
 		})
@@ -201,6 +210,8 @@ func rowKey(state any) (kind, urgency string) {
 		return st.Kind, st.Urgency
 	case dispute.State:
 		return string(demand.Dispute), ""
+	case whistle.State:
+		return "", string(st.Class)
 	}
 	return "", ""
 }

@@ -25,6 +25,8 @@ func (s *Server) register(g *gin.Engine, keyed *gin.RouterGroup) {
 	explained(s, topics)
 	explained(s, orders)
 	explained(s, disputes)
+	explained(s, whistles)
+	explained(s, admissions)
 	s.workloadRoutes()
 	s.escalationRoutes()
 	s.databaseRoutes()

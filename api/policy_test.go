@@ -148,6 +148,22 @@ func added(t *testing.T, d map[string]any) (sum float64, end string) {
 	return sum, end
 }
 
+// inService publishes a deadline policy in which one clock has three working days, and the others two service hours.
+func (h *house) inService(days string, hours ...string) {
+	h.t.Helper()
+	p, tag := h.editable("/policies/deadline")
+	for _, row := range p["rows"].([]any) {
+		switch row := row.(map[string]any); {
+		case row["clock"] == days:
+			row["amount"] = "3 working_days"
+		case slices.Contains(hours, row["clock"].(string)):
+			row["amount"] = "2 service_hours"
+		}
+	}
+	h.want(h.post(h.key(orgs.Operator, city), "/policies/deadline/publish", body(h.t, map[string]any{"policy": p, "reason": "按工作时间计"}), "If-Match", tag), 200, "")
+	h.settle()
+}
+
 func TestTheDueOfAnOrderIsExplained(t *testing.T) {
 	h := open(t)
 	demand := h.accepted("issue")

@@ -3,12 +3,14 @@ package event
 import (
 	"slices"
 
+	"gridcase/domain/admission"
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
 	"gridcase/domain/order"
 	"gridcase/domain/rule"
 	"gridcase/domain/topic"
+	"gridcase/domain/whistle"
 )
 
 // Clocks returns the clocks that run in a state, and the one that stands still; no ID = none does.
@@ -21,6 +23,10 @@ func Clocks(s State) (running rule.Clocks, frozen calendar.Due) {
 	case order.State:
 		running, frozen = s.Running, s.Frozen
 	case dispute.State:
+		running = s.Running
+	case whistle.State:
+		running = s.Running
+	case admission.State:
 		running = s.Running
 	}
 	return running, frozen

@@ -2,13 +2,19 @@ package event_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
+	"gridcase/domain/admission"
 	"gridcase/domain/calendar"
 	"gridcase/domain/event"
 	"gridcase/domain/order"
+	"gridcase/domain/rule"
 	"gridcase/domain/stream"
+	"gridcase/domain/whistle"
 )
 
 // TestACourseIsReadOffTheStream: an order that was extended, suspended, reported, sent back by verification and settled.
@@ -99,4 +105,103 @@ func TestACourseIsReadOffTheStream(t *testing.T) {
 	if err != nil || x.Owed != 20 || x.Counted != 20 || !x.Spells[len(x.Spells)-1].Until.Equal(settled.Due) {
 		t.Errorf("got %d of %d, %v: %+v; want all twenty days, up to the due", x.Counted, x.Owed, err, x.Spells)
 	}
+}
+
+// reconcile explains a course with a calendar and says what is wrong with the answer: it must add up to the amount, end at the
+// due, and agree with the calendar about every day.
+func reconcile(c calendar.Course, r calendar.Rules) error {
+	x, err := c.Explain(func(calendar.Due) (calendar.Rules, error) { return r, nil })
+	if err != nil {
+		return err
+	}
+	if x.Counted != x.Owed || !x.Spells[len(x.Spells)-1].Until.Equal(c.Last().Due) {
+		return fmt.Errorf("%d of %d counted, up to %s: due %s", x.Counted, x.Owed, x.Spells[len(x.Spells)-1].Until, c.Last().Due)
+	}
+	for _, s := range x.Spells {
+		for _, p := range s.Parts {
+			if p.Kept {
+				return fmt.Errorf("%s counts, and the calendar takes it for a day off", p.From)
+			}
+		}
+		for _, off := range s.Skipped {
+			if off.Kept {
+				return fmt.Errorf("%s is passed over, and the calendar takes it for a working day", off.Date)
+			}
+		}
+	}
+	return nil
+}
+
+// TestLawTheDuesOfWhistlesAndAdmissionsReconcile: for each clock that runs, the parts are the amount, and end at the due.
+// Explained with a calendar of another year's notices, the seeded bug, it is noticed.
+func TestLawTheDuesOfWhistlesAndAdmissionsReconcile(t *testing.T) {
+	explained, noticed := map[calendar.Clock]int{}, 0
+	rapid.Check(t, func(t *rapid.T) {
+		p := calendar.DefaultPolicy()
+		for i, row := range p.Rows {
+			switch row.Clock {
+			case calendar.ReportIn, calendar.Score, calendar.Admission:
+				kind := rapid.SampledFrom([]calendar.Kind{calendar.NaturalMinutes, calendar.NaturalHours, calendar.NaturalDays, calendar.WorkingDays, calendar.ServiceHours}).Draw(t, "kind")
+				p.Rows[i].Amount = calendar.Amount{N: rapid.IntRange(1, 30).Draw(t, "n"), Kind: kind}
+			}
+		}
+		right, wrong := calendar.Rules{Calendar: calendar.China(), Policy: p}, calendar.Rules{Calendar: calendar.China().Without(2026), Policy: p}
+		at := time.Date(2025, 12, 1, 0, 0, 0, 0, calendar.Zone()).Add(time.Duration(rapid.IntRange(0, 120*24*60).Draw(t, "at")) * time.Minute)
+		start := func(id string, c calendar.Clock, urgency string) calendar.Due {
+			d, err := right.Start(id, c, "", urgency, at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return d
+		}
+		class := rapid.SampledFrom(whistle.Classes()).Draw(t, "class")
+		blown := whistle.Blown{Street: "150105003", Class: class}
+		for i := range rapid.IntRange(1, 4).Draw(t, "units") {
+			blown.Units = append(blown.Units, whistle.Summons{Unit: "150105-d01", ReportIn: start(fmt.Sprintf("report_in/%d/0/%d", i+1, i+1), calendar.ReportIn, string(class))})
+		}
+		until, err := right.Until("expiry/0/0/2", calendar.Expiry, at, calendar.DateOf(at)+calendar.Date(rapid.IntRange(1, 400).Draw(t, "term")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		concluded := whistle.Concluded{Score: start("score/1/0/9", calendar.Score, "")}
+		for _, stage := range []struct {
+			events []event.Body
+			clocks int
+		}{
+			{[]event.Body{blown}, len(blown.Units)},
+			{[]event.Body{blown, concluded}, 1},
+			{[]event.Body{admission.Requested{By: "150105-d01", Decide: start("admission/0/0/1", calendar.Admission, "")}}, 1},
+			{[]event.Body{admission.Requested{By: "150105-d01", Decide: start("admission/0/0/1", calendar.Admission, "")}, admission.Granted{Expiry: until}}, 1},
+		} {
+			n := stream.Of(stream.Whistle, oneID)
+			if _, asked := stage.events[0].(admission.Requested); asked {
+				n = stream.Of(stream.Admission, oneID)
+			}
+			var entries []event.Entry
+			var state event.State
+			for i, b := range stage.events {
+				e := event.Entry{Stream: n, Revision: int64(i), Meta: event.Meta{Recorded: at, Occurred: at}, Body: b, Before: state}
+				state = event.Fold(n, state, b, rule.Stamp{Recorded: at, Occurred: at})
+				e.After = state
+				entries = append(entries, e)
+			}
+			courses := event.Courses(entries)
+			if len(courses) != stage.clocks {
+				t.Fatalf("%d clocks of %T are explained, want %d", len(courses), state, stage.clocks)
+			}
+			for _, c := range courses {
+				if err := reconcile(c, right); err != nil {
+					t.Fatalf("%+v: %v", c.Last(), err)
+				}
+				explained[c.First.Clock]++
+				if reconcile(c, wrong) != nil {
+					noticed++
+				}
+			}
+		}
+	})
+	if len(explained) != 4 || noticed < 10 {
+		t.Errorf("%v explained, and the wrong calendar noticed %d times", explained, noticed)
+	}
+	t.Logf("%v explained; the wrong calendar was noticed %d times", explained, noticed)
 }

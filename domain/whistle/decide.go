@@ -471,10 +471,10 @@ func (c RaiseWarning) decide(s State, at rule.At) (Event, error) {
 
 // MarkAbsent says at its due instant that a unit has not come.
 func (c MarkAbsent) decide(s State, at rule.At) (Event, error) {
-	i := slices.IndexFunc(s.Units, func(u Unit) bool { return u.Due.ID == c.ID })
+	u, called := s.Called(c.ID)
 	x, r := s.Running.Expire(s.Fired, c.ID, time.Time{}, at)
-	if i < 0 || x == nil {
+	if !called || x == nil {
 		return nil, firm(r)
 	}
-	return UnitAbsent{Unit: s.Units[i].Code, ID: x.ID, Due: x.Due, LateBy: x.LateBy}, nil
+	return UnitAbsent{Unit: u.Code, ID: x.ID, Due: x.Due, LateBy: x.LateBy}, nil
 }
