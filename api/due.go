@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"gridcase/domain/admission"
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
@@ -12,8 +13,11 @@ import (
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
+	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
+	"gridcase/domain/topic"
 	"gridcase/domain/whistle"
+	"gridcase/engine"
 	"gridcase/eventlog"
 )
 
@@ -45,7 +49,7 @@ type DueExplained struct {
 	Spells        []DueSpell     `json:"spells" nullable:"false" doc:"The stretches in which the clock ran."`
 	Counted       *Measure       `json:"counted,omitempty" doc:"What the parts of all spells add up to; absent if the rules of then are not in this log."`
 	Total         *Measure       `json:"total,omitempty" doc:"The amount, and what extensions added. It differs from counted while the clock stands still, and where a pause was counted on with a later calendar."`
-	Provisional   bool           `json:"provisional" doc:"A notice still to come may change it; an arbiter then confirms with recompute-deadline."`
+	Provisional   bool           `json:"provisional" doc:"A notice still to come may change it: when it is published this is counted anew, and the later holds."`
 	Unknown       calendar.Date  `json:"unknown_from,omitzero" doc:"Of a provisional due: from this date on the days are taken for Monday to Friday."`
 	Because       string         `json:"because" doc:"Why it is provisional or not."`
 }
@@ -174,6 +178,56 @@ func explained[R any](s *Server, k resource[R]) {
 		})
 }
 
+// The bodies of recompute-deadline, one for each machine. Their members are those of an order's.
+type (
+	recomputeDeadlineBody struct {
+		Happened
+		ID     string        `json:"id" format:"token" maxLength:"64" doc:"Of the running clock."`
+		Reason sealed.Public `json:"reason" minLength:"1" maxLength:"500"`
+	}
+	recomputeDemandBody    struct{ recomputeDeadlineBody }
+	recomputeTopicBody     struct{ recomputeDeadlineBody }
+	recomputeDisputeBody   struct{ recomputeDeadlineBody }
+	recomputeWhistleBody   struct{ recomputeDeadlineBody }
+	recomputeAdmissionBody struct{ recomputeDeadlineBody }
+)
+
+func (b recomputeDeadlineBody) command() engine.Command {
+	return order.RecomputeDeadline{ID: b.ID, Reason: b.Reason}
+}
+func (b recomputeDemandBody) command() engine.Command {
+	return demand.RecomputeDeadline{ID: b.ID, Reason: b.Reason}
+}
+func (b recomputeTopicBody) command() engine.Command {
+	return topic.RecomputeDeadline{ID: b.ID, Reason: b.Reason}
+}
+func (b recomputeDisputeBody) command() engine.Command {
+	return dispute.RecomputeDeadline{ID: b.ID, Reason: b.Reason}
+}
+func (b recomputeWhistleBody) command() engine.Command {
+	return whistle.RecomputeDeadline{ID: b.ID, Reason: b.Reason}
+}
+func (b recomputeAdmissionBody) command() engine.Command {
+	return admission.RecomputeDeadline{ID: b.ID, Reason: b.Reason}
+}
+
+// dueRoutes explains the clocks of each machine, and has them counted anew.
+func (s *Server) dueRoutes() {
+	explained(s, demands)
+	explained(s, topics)
+	explained(s, orders)
+	explained(s, disputes)
+	explained(s, whistles)
+	explained(s, admissions)
+	const summary = "Count a clock anew after a corrected notice; the later due holds"
+	command[recomputeDemandBody](s, demands, summary)
+	command[recomputeTopicBody](s, topics, summary)
+	command[recomputeDeadlineBody](s, orders, summary)
+	command[recomputeDisputeBody](s, disputes, summary)
+	command[recomputeWhistleBody](s, whistles, summary)
+	command[recomputeAdmissionBody](s, admissions, summary)
+}
+
 // entries reads and folds a stream that exists.
 func (s *Server) entries(ctx context.Context, n stream.Name) ([]event.Entry, error) {
 	var entries []event.Entry
@@ -277,8 +331,8 @@ func (s *Server) explain(ctx context.Context, c calendar.Course, kind, urgency s
 	switch {
 	case d.Provisional:
 		from := x.Unknown.String()
-		out.Because = s.in(ctx, rule.Say("自 "+from+" 起的放假通知在计算时尚未发布，暂按周一至周五计；通知发布后由裁定人员确认",
-			"from "+from+" on no notice had been published when it was counted; the days there are taken for Monday to Friday until an arbiter confirms"))
+		out.Because = s.in(ctx, rule.Say("自 "+from+" 起的放假通知在计算时尚未发布，暂按周一至周五计；通知发布后自动重算，取较晚者",
+			"from "+from+" on no notice had been published when it was counted; the days there are taken for Monday to Friday; it is counted anew when it is published, and the later holds"))
 	case d.Kind == calendar.WorkingDays || d.Kind == calendar.ServiceHours:
 		out.Because = s.in(ctx, rule.Say("所涉日期均有已发布的放假通知", "all its dates lie in years whose notice had been published"))
 	default:

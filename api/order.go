@@ -264,11 +264,6 @@ type (
 		Number int           `json:"supervision" minimum:"1" maximum:"10000"`
 		Answer sealed.Public `json:"answer" minLength:"1" maxLength:"2000" long:"true"`
 	}
-	recomputeDeadlineBody struct {
-		Happened
-		ID     string        `json:"id" format:"token" maxLength:"64" doc:"Of the running clock."`
-		Reason sealed.Public `json:"reason" minLength:"1" maxLength:"500"`
-	}
 )
 
 func (b signBody) command() engine.Command { return order.Sign{} }
@@ -328,9 +323,6 @@ func (b issueSupervisionBody) command() engine.Command {
 func (b answerSupervisionBody) command() engine.Command {
 	return order.AnswerSupervision{Number: b.Number, Answer: b.Answer}
 }
-func (b recomputeDeadlineBody) command() engine.Command {
-	return order.RecomputeDeadline{ID: b.ID, Reason: b.Reason}
-}
 
 func (s *Server) orderRoutes() {
 	offer[dispatchBody](s, huma.Operation{OperationID: "dispatch-order", Method: http.MethodPost, Path: base + "/orders", DefaultStatus: http.StatusCreated,
@@ -360,7 +352,6 @@ func (s *Server) orderRoutes() {
 	command[reassignBody](s, orders, "Give it to another person of the unit")
 	command[issueSupervisionBody](s, orders, "Demand an account (督办)")
 	command[answerSupervisionBody](s, orders, "Give the account")
-	command[recomputeDeadlineBody](s, orders, "Count a clock anew after a corrected notice")
 	one(s, orders, "Read an order")
 	get(s, "list-orders", "/orders", "List orders of the own jurisdiction", "orders", s.listOrders)
 }

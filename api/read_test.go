@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"gridcase/api"
+	"gridcase/domain/admission"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
 	"gridcase/domain/order"
@@ -347,6 +348,7 @@ func TestEveryCommandOfAPersonIsOfferedAndDescribed(t *testing.T) {
 	offered("order", people(&order.Machine, "dispatch"))
 	offered("dispute", people(&dispute.Machine, "open"))
 	offered("whistle", people(&whistle.Machine, "blow"))
+	offered("admission", people(&admission.Machine, "request"))
 }
 
 // people lists the commands of a machine that somebody other than the process manager may give.

@@ -165,9 +165,12 @@ func TestAWhistleIsSeenByItsStreetAndWhomItSummons(t *testing.T) {
 		"cancel":       {orgs.StreetLeader},
 		"score":        {orgs.StreetLeader},
 		"rescore":      {orgs.Evaluator},
+
+		"recompute-deadline": {orgs.Arbiter},
 	}
 	bodies := map[string]string{"report-in": `{"unit":"150105003-a01"}`, "excuse-unit": `{"unit":"150105003-a01","reason":"x"}`, "release-unit": `{"unit":"150105003-a01"}`,
-		"conclude": `{"outcome":"x"}`, "cancel": `{"reason":"x"}`, "score": `{"marks":[]}`, "rescore": `{"unit":"150105003-a01","reason":"x"}`}
+		"conclude": `{"outcome":"x"}`, "cancel": `{"reason":"x"}`, "score": `{"marks":[]}`, "rescore": `{"unit":"150105003-a01","reason":"x"}`,
+		"recompute-deadline": `{"id":"report_in/1/0/1","reason":"x"}`}
 	cells := 0
 	for _, role := range orgs.Roles() {
 		for seat, reach := range seats {

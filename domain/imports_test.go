@@ -39,7 +39,7 @@ var within = map[string][]string{
 	"dispute":    {"calendar", "orgs", "rule", "sealed", "stream"},
 	"whistle":    {"calendar", "orgs", "rule", "sealed", "stream"},
 	"event":      {"admission", "calendar", "demand", "dispute", "duty", "order", "orgs", "policy", "rule", "sealed", "stream", "topic", "whistle"},
-	"flow":       {"admission", "calendar", "demand", "dispute", "event", "order", "orgs", "sealed", "stream", "topic", "whistle"},
+	"flow":       {"admission", "calendar", "demand", "dispute", "event", "order", "orgs", "policy", "sealed", "stream", "topic", "whistle"},
 	"duty":       {"calendar", "catalogue", "orgs", "rule", "sealed", "stream"},
 	"admission":  {"calendar", "catalogue", "duty", "orgs", "rule", "sealed", "stream"},
 	"policy":     {"calendar", "escalation", "orgs", "rule", "sealed", "stream"},

@@ -35,11 +35,11 @@ CREATE TABLE IF NOT EXISTS grants (admission TEXT PRIMARY KEY, data TEXT NOT NUL
 CREATE TABLE IF NOT EXISTS published (position INTEGER PRIMARY KEY, type TEXT NOT NULL, data TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS parked (position INTEGER NOT NULL, rule TEXT NOT NULL, stream TEXT NOT NULL,
 	reason TEXT NOT NULL, PRIMARY KEY (position, rule, stream)) STRICT, WITHOUT ROWID;
-PRAGMA user_version = 2;`
+PRAGMA user_version = 3;`
 
 // indexVersion is raised with the schema. An index of an older version is emptied and made anew from the log: it passed over
 // events that it did not know what to do with. What was parked stays to be looked at.
-const indexVersion = 2
+const indexVersion = 3
 
 func openIndex(ctx context.Context, path string) (*index, error) {
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=busy_timeout(5000)")

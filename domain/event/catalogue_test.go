@@ -472,7 +472,8 @@ var plain = reasons(map[string][]string{
 		"verification-failed/1.method", "verification-passed/1.method", "verification-passed/1.outcome",
 	},
 	"a word that the program itself writes": {
-		"deadline-recomputed/1.replaces", "demand-answered-on-the-spot/1.waiver", "demand-answered/1.from.type",
+		"admission-deadline-recomputed/1.replaces", "deadline-recomputed/1.replaces", "demand-deadline-recomputed/1.replaces",
+		"dispute-deadline-recomputed/1.replaces", "topic-deadline-recomputed/1.replaces", "whistle-deadline-recomputed/1.replaces", "demand-answered-on-the-spot/1.waiver", "demand-answered/1.from.type",
 		"demand-progress-noted/1.from.type", "demand-progress-noted/1.state", "demand-returned-to-pool/1.cause",
 		"log-opened/1.origin", "log-opened/1.prefix", "log-opened/1.service_vkey", "node-checked-in/1.program", "numbers-reserved/1.day",
 		"personal-data-read/1.fields[]", "personal-data-read/1.streams[]", "problem-order-flagged/1.cause",

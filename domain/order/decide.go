@@ -969,33 +969,20 @@ func (c AnswerSupervision) decide(s State, at rule.At) (Event, error) {
 	return SupervisionAnswered(c), nil
 }
 
-// RecomputeDeadline counts a running clock anew with the calendar there is now: after a notice has arrived, or
-// was corrected. The later of the old and the new due holds (rule I3).
+// RecomputeDeadline counts a clock anew with the calendar there is now: after a notice has arrived, or was corrected. One
+// that stands still is counted as if it ran; what is left of it is counted on when it does again.
 func (c RecomputeDeadline) decide(s State, at rule.At) (Event, error) {
-	if err := firm(rule.Reaches(at, s.Place, "I3"), said(c.Reason, "I3", "重算理由", "reason")); err != nil {
-		return nil, err
+	old, runs := s.Running.Due(c.ID)
+	if !runs && s.Frozen.ID == c.ID {
+		old = s.Frozen
 	}
-	i := slices.IndexFunc(s.Running, func(d calendar.Due) bool { return d.ID == c.ID })
-	if i < 0 {
-		return nil, needs("I3", fmt.Sprintf("没有正在计时的 %q", c.ID), fmt.Sprintf("no clock %q is running", c.ID))
-	}
-	old, from := s.Running[i], s.Running[i].StartedAt
+	from := old.StartedAt
 	if old.Clock == s.Work() && !s.Restarted.IsZero() {
 		from = s.Restarted
 	}
-	if from.After(old.Due) {
-		return nil, needs("I3", "时限早已届满，无可重算", "it was over before it began to run again: nothing was counted")
-	}
-	open := old
-	open.Provisional = true // a date that was settled may have been corrected since
-	due, err := at.Clocks.Settle(open, from)
-	switch {
-	case err != nil:
+	r, err := rule.Recounted(at, s.Place, old, from, s.dueID(old.Clock), c.Reason)
+	if r == nil {
 		return nil, err
-	case !due.Due.After(old.Due) && (due.Provisional || !old.Provisional):
-		return nil, needs("I3", "按现行日历重算，时限不变", "the calendar there is now leads to no later due")
-	case due.Due.Before(old.Due):
-		due.Due, due.Skipped = old.Due, old.Skipped
 	}
-	return DeadlineRecomputed{Replaces: old.ID, Clock: s.moved(old, due), Reason: c.Reason}, nil
+	return DeadlineRecomputed(*r), nil
 }

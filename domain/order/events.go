@@ -234,12 +234,9 @@ type SupervisionAnswered struct {
 	Answer sealed.Public `json:"answer"`
 }
 
-// DeadlineRecomputed records that an arbiter set a due instant anew; the later of old and new holds.
-type DeadlineRecomputed struct {
-	Replaces string        `json:"replaces"` // id of the due instant that no longer holds; Clock's own if it was only confirmed
-	Clock    calendar.Due  `json:"clock"`
-	Reason   sealed.Public `json:"reason"`
-}
+// DeadlineRecomputed records that a due instant was counted anew, because a notice has arrived (rule R24) or an arbiter
+// says so; the later of old and new holds.
+type DeadlineRecomputed rule.Recount
 
 // ProblemFlagged records that the order became a problem order (问题工单): third rework, or returns by three units. It
 // is lifted to the level for such orders in the same append, unless it is there.

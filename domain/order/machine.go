@@ -106,6 +106,6 @@ var Machine = rule.Machine[Phase]{
 		{Command: "raise-warning", Event: "order-warning-raised", In: supervised, Actors: []orgs.Role{orgs.System}},
 		{Command: "expire-clock", Event: "order-clock-expired", In: supervised, Actors: []orgs.Role{orgs.System}},
 		{Command: "escalate", Event: "order-escalated", In: working, Actors: []orgs.Role{orgs.System}},
-		{Command: "recompute-deadline", Event: "deadline-recomputed", In: live, Actors: []orgs.Role{orgs.Arbiter}},
+		{Command: "recompute-deadline", Event: "deadline-recomputed", In: supervised, Actors: []orgs.Role{orgs.Arbiter, orgs.System}},
 	},
 }

@@ -47,3 +47,16 @@ func (s State) follows(e Event, at rule.At) []Event {
 	}
 	return []Event{Escalated(*up)}
 }
+
+// RecomputeDeadline counts a running clock anew with the calendar there is now: after a notice has arrived, or was corrected.
+func (c RecomputeDeadline) decide(s State, at rule.At) (Event, error) {
+	if e, said := s.last.(DeadlineRecomputed); said && e.Replaces == c.ID && e.Reason == c.Reason && repeats(s, e, at) {
+		return nil, nil
+	}
+	old, _ := s.Running.Due(c.ID)
+	r, err := rule.Recounted(at, s.Unit, old, old.StartedAt, s.dueID(old.Clock), c.Reason)
+	if r == nil {
+		return nil, err
+	}
+	return DeadlineRecomputed(*r), nil
+}

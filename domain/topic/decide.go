@@ -131,6 +131,10 @@ type (
 		Round  int
 	}
 	MarkReadyToConclude struct{}
+	RecomputeDeadline   struct {
+		ID     string // of the due instant
+		Reason sealed.Public
+	}
 )
 
 // The clock's own commands. Each decides nothing when its time has passed over: the step was taken, or it fired before.
@@ -160,6 +164,7 @@ func (HoldDeliberation) Name() string    { return "hold-deliberation" }
 func (Support) Name() string             { return "support" }
 func (NoteDemandReopened) Name() string  { return "note-demand-reopened" }
 func (MarkReadyToConclude) Name() string { return "mark-ready-to-conclude" }
+func (RecomputeDeadline) Name() string   { return "recompute-deadline" }
 func (RaiseWarning) Name() string        { return "raise-warning" }
 func (ExpireClock) Name() string         { return "expire-clock" }
 

@@ -205,6 +205,10 @@ type ClockExpired rule.Expiry
 // Escalated records that the topic has the attention of a higher level (升级, rule E5). Its unit and its clocks stay.
 type Escalated rule.Escalation
 
+// DeadlineRecomputed records that a due instant was counted anew, because a notice has arrived (rule R24) or an arbiter
+// says so; the later of old and new holds.
+type DeadlineRecomputed rule.Recount
+
 // The stored names. They never change; a changed meaning is a new version.
 func (Proposed) EventType() string             { return "topic-proposed/1" }
 func (DeliberationOpened) EventType() string   { return "deliberation-opened/1" }
@@ -229,3 +233,4 @@ func (LinkedDemandReopened) EventType() string { return "linked-demand-reopened/
 func (WarningRaised) EventType() string        { return "topic-warning-raised/1" }
 func (ClockExpired) EventType() string         { return "topic-clock-expired/1" }
 func (Escalated) EventType() string            { return "topic-escalated/1" }
+func (DeadlineRecomputed) EventType() string   { return "topic-deadline-recomputed/1" }

@@ -184,6 +184,9 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 		s.households = append(slices.Clip(s.households), e.Household)
 	case LinkedDemandReopened:
 		s.Reraised++
+	case DeadlineRecomputed:
+		s.Running, s.Fired = rule.Recount(e).Apply(s.Running, s.Fired, st.Recorded)
+		s.Dues++
 	case WarningRaised:
 		s.Fired = s.Fired.Warned(rule.Warning(e))
 	case ClockExpired:

@@ -152,6 +152,14 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 		s.end(PhaseScored, st)
 	case Rescored:
 		s.unit(e.Card.Unit, func(u *Unit) { u.Card = &e.Card })
+	case DeadlineRecomputed:
+		s.Running, s.Fired = rule.Recount(e).Apply(s.Running, s.Fired, st.Recorded)
+		s.each(func(u *Unit) {
+			if u.Due.ID == e.Replaces {
+				u.Due = e.Clock
+			}
+		})
+		s.Dues++
 	case WarningRaised:
 		s.Fired = s.Fired.Warned(rule.Warning(e))
 	}
