@@ -120,6 +120,7 @@ var owed = map[calendar.Clock]rule.Phrase{
 	calendar.Conclude:          rule.Say("办结议题", "conclude the topic"),
 	calendar.MeetingWait:       rule.Say("公告期满方可开会", "wait before the meeting"),
 	calendar.TopicReview:       rule.Say("复议缓议议题", "look at the deferred topic again"),
+	calendar.VoteCount:         rule.Say("登记表决结果", "record the count of the vote"),
 	calendar.Sign:              rule.Say("签收办题单", "sign for the order"),
 	calendar.Contact:           rule.Say("联系诉求人", "contact the residents"),
 	calendar.Handle:            rule.Say("办理并反馈", "handle it and report"),

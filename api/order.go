@@ -44,6 +44,7 @@ type Order struct {
 	Attempt      int             `json:"attempt"`
 	Legs         []Leg           `json:"legs" nullable:"false" doc:"Stays with lead units, from the first on."`
 	Reworks      int             `json:"reworks,omitempty"`
+	Reraised     int             `json:"demands_reopened,omitempty" doc:"How often a demand that it had served was raised again."`
 	Returns      []orgs.UnitCode `json:"returns,omitempty" doc:"Units that asked to send it back."`
 	Suspensions  int             `json:"suspensions,omitempty"`
 	Problem      bool            `json:"problem,omitempty" doc:"问题工单"`
@@ -84,7 +85,7 @@ func renderOrder(_ context.Context, _ *Server, _ stream.Name, state any, revisio
 	o := Order{ID: st.ID, Number: st.Number, Revision: revision, Phase: st.Phase, Kind: st.Kind, Matter: st.Matter, Urgency: st.Urgency, Topic: st.Topic,
 		Cycle: st.Cycle, Demands: st.Demands, Patrol: st.Patrol, Anonymous: st.Anonymous, Lead: st.Lead, Competent: st.Competent, Awaited: st.Awaited,
 		By: st.By, Place: st.Place, Grid: st.Grid, Target: st.Target, Task: st.Task, Worker: st.Worker, Round: st.Round, Attempt: st.Attempt,
-		Legs: []Leg{}, Reworks: st.Reworks, Returns: st.Returns, Suspensions: st.Suspensions, Problem: st.Problem, Outcome: st.Report.Outcome,
+		Legs: []Leg{}, Reworks: st.Reworks, Reraised: st.Reraised, Returns: st.Returns, Suspensions: st.Suspensions, Problem: st.Problem, Outcome: st.Report.Outcome,
 		Summary: st.Report.Summary, Extension: st.Extension.Pending, ReturnBy: shown(st.ReturnBy), DispatchedAt: shown(st.DispatchedAt),
 		VerifiedAt: shown(st.VerifiedAt), ClosedAt: shown(st.ClosedAt), Since: shown(st.Since), Clocks: clocksOf(st.Running),
 		Possible: list(order.Machine.Possible(st.Phase)), Receipt: receipt}

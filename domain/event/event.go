@@ -182,6 +182,7 @@ var catalogue = func() map[string]func([]byte) (Body, error) {
 	entry[order.ExtensionRefused](m)
 	entry[order.DemandAttached](m)
 	entry[order.DemandDetached](m)
+	entry[order.ServedDemandReopened](m)
 	entry[order.Reassigned](m)
 	entry[order.SupervisionIssued](m)
 	entry[order.SupervisionAnswered](m)

@@ -282,6 +282,11 @@ func (r *reaction) demand() {
 		for _, t := range after.Topics { // R22
 			r.toTopic("R22", t, topic.NoteDemandReopened{Demand: r.id, Round: b.Round})
 		}
+		for _, o := range r.ordersOf(before) { // R22: whoever led the work that answered it
+			if p := r.Order(o).Phase; p != order.PhaseCancelled && p != "" {
+				r.toOrder("R22", o, order.NoteDemandReopened{Demand: r.id, Round: b.Round})
+			}
+		}
 	case demand.AnsweredOnTheSpot:
 		if b.Kind == demand.Dispute { // R3
 			id := stream.CausedBy(stream.Dispute, r.ID, 0)
@@ -528,7 +533,7 @@ func (r *reaction) order() {
 	switch b := r.Body.(type) {
 	case order.DemandAttached:
 		r.noteAll([]stream.ID{b.Demand}, string(o.Phase), o.Lead, "", stream.ID{})
-	case order.DemandDetached, order.CoUnitReported, order.CoUnitReleased, order.ExtensionRequested, order.ExtensionRefused,
+	case order.DemandDetached, order.ServedDemandReopened, order.CoUnitReported, order.CoUnitReleased, order.ExtensionRequested, order.ExtensionRefused,
 		order.Reassigned, order.SupervisionIssued, order.SupervisionAnswered, order.DeadlineRecomputed,
 		order.WarningRaised, order.ClockExpired: // what a unit owes is between it and its superiors, until it rises
 	case order.Reported:

@@ -342,7 +342,10 @@ func TestWhatFollowsFromLeaving(t *testing.T) {
 		{"R14: considered anew too", before, gone.d(d1, demand.PhaseAccepted), demand.CallbackRecorded{Result: demand.CallbackReconsiders}, want("R14 o1 detach-demand close")},
 		{"R14: work that another demand waits for goes on", before, w.o(o1, order.PhaseVerified, d1, d2).o(o2, order.PhaseCancelled).d(d1, demand.PhaseAccepted).d(d2, demand.PhaseAnswered),
 			demand.ReturnedToPool{}, want("R14 o1 detach-demand")},
-		{"R14: reopened, it leaves its closed order", before, w.o(o1, order.PhaseClosed, d1).o(o2, order.PhaseCancelled).d(d1, demand.PhaseAccepted), demand.Reopened{Round: 2}, want("R14 o1 detach-demand")},
+		{"R14: reopened, it leaves its closed order", before, w.o(o1, order.PhaseClosed, d1).o(o2, order.PhaseCancelled).d(d1, demand.PhaseAccepted), demand.Reopened{Round: 2}, want("R14 o1 detach-demand", "R22 o1 note-demand-reopened")},
+		{"R22: whoever led the work learns that it did not last, once for each order that answered", demand.State{ID: d1, Phase: demand.PhaseClosed, Orders: []stream.ID{o1, o2}, Past: []stream.ID{p1}},
+			w.o(o1, order.PhaseClosed, d1).o(o2, order.PhaseClosed, d1).o(p1, order.PhaseClosed).d(d1, demand.PhaseAccepted), demand.Reopened{Round: 3},
+			want("R14 o1 detach-demand", "R14 o2 detach-demand", "R22 o1 note-demand-reopened", "R22 o2 note-demand-reopened")},
 		{"R19: withdrawn during mediation", demand.State{ID: d1, Phase: demand.PhaseInHandling, Dispute: p1, Waiver: "private_dispute"},
 			w.d(d1, demand.PhaseWithdrawn).p(p1, dispute.PhaseMediating), demand.Withdrawn{}, want("R19 p1 withdraw")},
 		{"R19: the dispute may not be open yet", demand.State{ID: d1, Phase: demand.PhaseInHandling, Dispute: p1, Waiver: "private_dispute"},
@@ -411,6 +414,7 @@ func TestProgressIsToldToTheDemandsItConcerns(t *testing.T) {
 		{served, o1, order.WarningRaised{}, nil}, {served, o1, order.ClockExpired{}, nil},
 		{served, o1, order.ExtensionRequested{}, nil}, {served, o1, order.ExtensionRefused{}, nil}, {served, o1, order.DeadlineRecomputed{}, nil},
 		{served, o1, order.CoUnitReported{}, nil}, {served, o1, order.SupervisionIssued{}, nil}, {served, o1, order.DemandDetached{Demand: d1}, nil},
+		{served, o1, order.ServedDemandReopened{Demand: d1, Round: 2}, nil},
 	} {
 		var got []string
 		for _, line := range say(flow.React(c.world.on(c.id, c.body), c.world).Sends, true) {

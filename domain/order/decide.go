@@ -115,10 +115,14 @@ type (
 		Reason sealed.Public
 		Told   bool
 	}
-	GrantExtension  struct{ Reason sealed.Public }
-	RefuseExtension struct{ Reason sealed.Public }
-	AttachDemand    struct{ Demand stream.ID }
-	DetachDemand    struct {
+	GrantExtension     struct{ Reason sealed.Public }
+	RefuseExtension    struct{ Reason sealed.Public }
+	AttachDemand       struct{ Demand stream.ID }
+	NoteDemandReopened struct {
+		Demand stream.ID
+		Round  int
+	}
+	DetachDemand struct {
 		Demand stream.ID
 		Cause  string
 	}
@@ -142,34 +146,35 @@ type (
 )
 
 // The names of the commands.
-func (Dispatch) Name() string          { return "dispatch" }
-func (Sign) Name() string              { return "sign" }
-func (RequestReturn) Name() string     { return "request-return" }
-func (RefuseReturn) Name() string      { return "refuse-return" }
-func (ApproveReturn) Name() string     { return "approve-return" }
-func (Redispatch) Name() string        { return "redispatch" }
-func (RecordContact) Name() string     { return "record-contact" }
-func (WaiveContact) Name() string      { return "waive-contact" }
-func (Suspend) Name() string           { return "suspend" }
-func (Resume) Name() string            { return "resume" }
-func (ReportHandling) Name() string    { return "report-handling" }
-func (PassVerification) Name() string  { return "pass-verification" }
-func (FailVerification) Name() string  { return "fail-verification" }
-func (Close) Name() string             { return "close" }
-func (OrderRework) Name() string       { return "order-rework" }
-func (Reopen) Name() string            { return "reopen" }
-func (Cancel) Name() string            { return "cancel" }
-func (ReportCoUnit) Name() string      { return "report-co-unit" }
-func (ReleaseCoUnit) Name() string     { return "release-co-unit" }
-func (RequestExtension) Name() string  { return "request-extension" }
-func (GrantExtension) Name() string    { return "grant-extension" }
-func (RefuseExtension) Name() string   { return "refuse-extension" }
-func (AttachDemand) Name() string      { return "attach-demand" }
-func (DetachDemand) Name() string      { return "detach-demand" }
-func (Reassign) Name() string          { return "reassign" }
-func (IssueSupervision) Name() string  { return "issue-supervision" }
-func (AnswerSupervision) Name() string { return "answer-supervision" }
-func (RecomputeDeadline) Name() string { return "recompute-deadline" }
+func (Dispatch) Name() string           { return "dispatch" }
+func (Sign) Name() string               { return "sign" }
+func (RequestReturn) Name() string      { return "request-return" }
+func (RefuseReturn) Name() string       { return "refuse-return" }
+func (ApproveReturn) Name() string      { return "approve-return" }
+func (Redispatch) Name() string         { return "redispatch" }
+func (RecordContact) Name() string      { return "record-contact" }
+func (WaiveContact) Name() string       { return "waive-contact" }
+func (Suspend) Name() string            { return "suspend" }
+func (Resume) Name() string             { return "resume" }
+func (ReportHandling) Name() string     { return "report-handling" }
+func (PassVerification) Name() string   { return "pass-verification" }
+func (FailVerification) Name() string   { return "fail-verification" }
+func (Close) Name() string              { return "close" }
+func (OrderRework) Name() string        { return "order-rework" }
+func (Reopen) Name() string             { return "reopen" }
+func (Cancel) Name() string             { return "cancel" }
+func (ReportCoUnit) Name() string       { return "report-co-unit" }
+func (ReleaseCoUnit) Name() string      { return "release-co-unit" }
+func (RequestExtension) Name() string   { return "request-extension" }
+func (GrantExtension) Name() string     { return "grant-extension" }
+func (RefuseExtension) Name() string    { return "refuse-extension" }
+func (AttachDemand) Name() string       { return "attach-demand" }
+func (NoteDemandReopened) Name() string { return "note-demand-reopened" }
+func (DetachDemand) Name() string       { return "detach-demand" }
+func (Reassign) Name() string           { return "reassign" }
+func (IssueSupervision) Name() string   { return "issue-supervision" }
+func (AnswerSupervision) Name() string  { return "answer-supervision" }
+func (RecomputeDeadline) Name() string  { return "recompute-deadline" }
 
 // The clock's own commands. Each decides nothing when its time has passed over: the step was taken, or it fired before.
 type (
@@ -967,6 +972,14 @@ func (c AnswerSupervision) decide(s State, at rule.At) (Event, error) {
 		return nil, needs("E5", fmt.Sprintf("没有待答复的第 %d 号督办", c.Number), fmt.Sprintf("no supervision %d waits for an answer", c.Number))
 	}
 	return SupervisionAnswered(c), nil
+}
+
+// NoteDemandReopened is the process manager's (R22).
+func (c NoteDemandReopened) decide(_ State, _ rule.At) (Event, error) {
+	if c.Demand.IsZero() || c.Round < 2 {
+		return nil, needs("R22", "请指明重新提出的诉求及轮次", "name the demand that was raised again and its round, 2 or later")
+	}
+	return ServedDemandReopened(c), nil
 }
 
 // RecomputeDeadline counts a clock anew with the calendar there is now: after a notice has arrived, or was corrected. One

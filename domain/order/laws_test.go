@@ -230,7 +230,7 @@ func anyCommand(t *rapid.T, d *desk) order.Command {
 		return ""
 	}
 	cause := word("cause", "callback", "supervision")
-	switch rapid.IntRange(0, 27).Draw(t, "command") {
+	switch rapid.IntRange(0, 28).Draw(t, "command") {
 	case 0:
 		lead := unit()
 		return order.Dispatch{Demands: []stream.ID{demand()}, Kind: word("kind", order.Kinds()...), Matter: "020101", Urgency: word("urgency", order.Urgencies()...),
@@ -288,6 +288,8 @@ func anyCommand(t *rapid.T, d *desk) order.Command {
 		return order.IssueSupervision{Reason: "slow"}
 	case 26:
 		return order.AnswerSupervision{Number: rapid.IntRange(1, 3).Draw(t, "number"), Answer: "because"}
+	case 27:
+		return order.NoteDemandReopened{Demand: demand(), Round: rapid.IntRange(1, 3).Draw(t, "round")}
 	}
 	id := "none"
 	if n := len(d.state.Running); n > 0 {
@@ -499,7 +501,7 @@ func TestEvolveAcceptsAnything(t *testing.T) {
 	var all []recorded
 	all = append(all, d.history...)
 	for _, e := range []order.Event{order.ContactNotRequired{}, order.Suspended{}, order.Resumed{}, order.ReworkOrdered{Round: 2}, order.Reopened{Round: 3}, order.Cancelled{},
-		order.CoUnitReported{}, order.CoUnitReleased{}, order.ExtensionRequested{}, order.ExtensionGranted{}, order.ExtensionRefused{}, order.DemandAttached{}, order.DemandDetached{},
+		order.CoUnitReported{}, order.CoUnitReleased{}, order.ExtensionRequested{}, order.ExtensionGranted{}, order.ExtensionRefused{}, order.DemandAttached{}, order.DemandDetached{}, order.ServedDemandReopened{},
 		order.Reassigned{}, order.SupervisionAnswered{Number: 1}, order.DeadlineRecomputed{}, order.ProblemFlagged{},
 		order.WarningRaised{ID: "handle/1/1/3", Number: 1}, order.ClockExpired{ID: "handle/1/1/3", Next: d.now}, order.Escalated{From: 3, To: 4, Rule: "E3"},
 		order.Escalated{From: 4, To: 5, Rule: "E2", ID: "handle/1/1/3", Step: 1}, stranger{}} {

@@ -45,6 +45,7 @@ type State struct {
 	Suspensions   int
 	SuspendedDays int  // natural days that the suspensions which have ended lasted, together
 	Verified      bool // at least once, in any round
+	Reraised      int  // how often a demand that it had served was raised again
 
 	Report       Report // the last one
 	Extension    Extension
@@ -259,6 +260,8 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 		s.lapse()
 	case DemandAttached:
 		s.attach(e.Demand)
+	case ServedDemandReopened:
+		s.Reraised++
 	case DemandDetached:
 		s.Demands = drop(s.Demands, func(d stream.ID) bool { return d == e.Demand })
 	case Reassigned:

@@ -8,7 +8,7 @@ import (
 )
 
 // Alarms lists what the clock does next on the topic: warnings and expiry. A vote closes by its convenor's hand: the
-// clock does not know the counts (T6).
+// clock does not know the counts (T6), and says only that they are overdue.
 func (s State) Alarms() []rule.Alarm {
 	return s.Running.Alarms(s.Fired, rule.Strikes{
 		Warn:   func(id string) any { return RaiseWarning{id} },

@@ -77,6 +77,7 @@ type VoteOpened struct {
 	Grids      []orgs.GridCode `json:"grids"`
 	Electorate int             `json:"electorate"` // households of the grids, fixed now
 	ClosesAt   time.Time       `json:"closes_at"`
+	Count      calendar.Due    `json:"count_due,omitzero"` // for the count: the end of the day after the vote closes; none in what was recorded before votes were counted by a clock
 }
 
 // VoteClosed records the count (表决结束). No household's choice is in the log.

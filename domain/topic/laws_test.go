@@ -97,7 +97,7 @@ func check(t rapid.TB, p *play) {
 	due := map[string]bool{}
 	cycles, results := 0, 0
 	allowed := map[Phase][]calendar.Clock{
-		PhaseProposed: {calendar.Open}, PhaseDeliberating: {calendar.Deliberate}, PhaseVoting: {calendar.Deliberate},
+		PhaseProposed: {calendar.Open}, PhaseDeliberating: {calendar.Deliberate}, PhaseVoting: {calendar.Deliberate, calendar.VoteCount},
 		PhaseDeferred: {calendar.TopicReview}, PhaseAdopted: {calendar.Handover}, PhaseHandling: {calendar.Conclude},
 	}
 	for n, e := range p.events {
