@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -115,4 +116,47 @@ func TestOverdueMattersAndAlarmsAreCounted(t *testing.T) {
 	}
 	h.settle()
 	has(`gridcase_deadline_overdue_cases{level="3"} 0`) // the clock that ran out has stopped
+}
+
+// T6: the clock does not know how many voted for what. It says that the count is overdue, and calls upon the street; the vote
+// stays open until its convenor records what was counted.
+func TestAVoteThatNobodyCountsIsSeenAndNotClosedByTheClock(t *testing.T) {
+	h := openOn(t, func(h *house) eventlog.Log { return mem.Open(mem.WithClock(h.clock)) }, steady)
+	convenor := h.key(orgs.Convenor, community)
+	at := func(d time.Duration) string { return h.clock().Add(d).UTC().Format(time.RFC3339) }
+	path := strings.TrimPrefix(h.want(h.post(convenor, "/topics", `{"kind":"ordinary","source":"patrol","title":"楼道照明","unit":"`+string(community)+`","matter":"010101"}`), 201, "").Header.Get("Location"), "/api/v1")
+	h.do(convenor, path, "open-deliberation", `{"format":"council","place":"活动室","meeting_at":"`+at(5*24*time.Hour)+`"}`)
+	h.wait(5 * 24 * time.Hour)
+	h.do(convenor, path, "hold-deliberation", `{"format":"council","venue":"活动室","minutes":"`+strings.Repeat("0a", 32)+`","attendees":[{"capacity":"residents","number":20}]}`)
+	h.do(convenor, path, "open-vote", `{"options":["同意","不同意"],"grids":["`+grid+`"],"closes_at":"`+at(48*time.Hour)+`"}`) // until Monday 10 March 2025, 9:00
+	listed := func() (due []string) {
+		t.Helper()
+		for _, d := range h.want(h.get(h.key(orgs.StreetLeader, street), "/views/deadlines?kind=topic&clock=vote_count"), 200, "").json["items"].([]any) {
+			due = append(due, d.(map[string]any)["due"].(string))
+		}
+		return due
+	}
+	if got := listed(); !slices.Equal(got, []string{"2025-03-11T23:59:59+08:00"}) {
+		t.Errorf("listed is %v, want the end of the day after the vote closes", got)
+	}
+	alarms := engine.NewDeadlines(h.engine, viewed{h})
+	for h.clock().Before(time.Date(2025, 3, 12, 2, 0, 0, 0, time.UTC)) {
+		h.wait(6 * time.Hour)
+		h.settle()
+		if _, err := alarms.Sweep(t.Context(), h.clock()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.settle()
+	if r := h.get(convenor, path); r.text("phase") != "voting" || len(listed()) != 1 {
+		t.Errorf("overdue: the topic is %s, listed %v; want it in voting still, and seen", r.text("phase"), listed())
+	}
+	board := h.want(h.get(h.key(orgs.StreetLeader, street), "/views/escalation"), 200, "")
+	if len(board.json["items"].([]any)) != 1 || !strings.Contains(string(board.raw), `"clock":"vote_count"`) || !strings.Contains(string(board.raw), `"rule":"E5"`) {
+		t.Errorf("the board: %s", board.raw)
+	}
+	h.do(convenor, path, "close-vote", `{"cast":200,"counts":[150,40],"ballots":"`+strings.Repeat("0b", 32)+`"}`)
+	if r := h.get(convenor, path); r.text("phase") != "deliberating" || len(listed()) != 0 {
+		t.Errorf("counted: the topic is %s, listed %v", r.text("phase"), listed())
+	}
 }

@@ -5,13 +5,19 @@ import (
 	"net/http"
 	"time"
 
+	"gridcase/domain/admission"
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
 	"gridcase/domain/event"
 	"gridcase/domain/order"
+	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
+	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
+	"gridcase/domain/topic"
+	"gridcase/domain/whistle"
+	"gridcase/engine"
 	"gridcase/eventlog"
 )
 
@@ -27,6 +33,7 @@ type DueExplained struct {
 	ID            string         `json:"id"`
 	Clock         calendar.Clock `json:"clock"`
 	Owed          string         `json:"owed" doc:"What is owed by then, in the language of the caller."`
+	Unit          orgs.UnitCode  `json:"unit,omitempty" doc:"Of reporting in: the unit that is to come."`
 	Frozen        bool           `json:"frozen,omitempty" doc:"The clock stands still."`
 	Kind          calendar.Kind  `json:"kind" doc:"What is counted. Hour kinds are answered in seconds, day kinds in days."`
 	Amount        int            `json:"amount" doc:"As the policy gave it, in kind; of a date, the days up to it."`
@@ -42,7 +49,7 @@ type DueExplained struct {
 	Spells        []DueSpell     `json:"spells" nullable:"false" doc:"The stretches in which the clock ran."`
 	Counted       *Measure       `json:"counted,omitempty" doc:"What the parts of all spells add up to; absent if the rules of then are not in this log."`
 	Total         *Measure       `json:"total,omitempty" doc:"The amount, and what extensions added. It differs from counted while the clock stands still, and where a pause was counted on with a later calendar."`
-	Provisional   bool           `json:"provisional" doc:"A notice still to come may change it; an arbiter then confirms with recompute-deadline."`
+	Provisional   bool           `json:"provisional" doc:"A notice still to come may change it: when it is published this is counted anew, and the later holds."`
 	Unknown       calendar.Date  `json:"unknown_from,omitzero" doc:"Of a provisional due: from this date on the days are taken for Monday to Friday."`
 	Because       string         `json:"because" doc:"Why it is provisional or not."`
 }
@@ -113,6 +120,7 @@ var owed = map[calendar.Clock]rule.Phrase{
 	calendar.Conclude:          rule.Say("办结议题", "conclude the topic"),
 	calendar.MeetingWait:       rule.Say("公告期满方可开会", "wait before the meeting"),
 	calendar.TopicReview:       rule.Say("复议缓议议题", "look at the deferred topic again"),
+	calendar.VoteCount:         rule.Say("登记表决结果", "record the count of the vote"),
 	calendar.Sign:              rule.Say("签收办题单", "sign for the order"),
 	calendar.Contact:           rule.Say("联系诉求人", "contact the residents"),
 	calendar.Handle:            rule.Say("办理并反馈", "handle it and report"),
@@ -157,12 +165,68 @@ func explained[R any](s *Server, k resource[R]) {
 				return &found[Dues]{Status: http.StatusNotModified, ETag: tag, Position: position}, nil
 			}
 			body := Dues{ID: n.ID(), Items: []DueExplained{}}
-			kind, urgency := rowKey(entries[len(entries)-1].After)
+			state := entries[len(entries)-1].After
+			kind, urgency := rowKey(state)
 			for _, c := range event.Courses(entries) {
-				body.Items = append(body.Items, s.explain(ctx, c, kind, urgency))
+				x := s.explain(ctx, c, kind, urgency)
+				if w, blown := state.(whistle.State); blown {
+					called, _ := w.Called(x.ID)
+					x.Unit = called.Code
+				}
+				body.Items = append(body.Items, x)
 			}
 			return &found[Dues]{Status: http.StatusOK, ETag: tag, Position: position, Body: body}, nil
 		})
+}
+
+// The bodies of recompute-deadline, one for each machine. Their members are those of an order's.
+type (
+	recomputeDeadlineBody struct {
+		Happened
+		ID     string        `json:"id" format:"token" maxLength:"64" doc:"Of the running clock."`
+		Reason sealed.Public `json:"reason" minLength:"1" maxLength:"500"`
+	}
+	recomputeDemandBody    struct{ recomputeDeadlineBody }
+	recomputeTopicBody     struct{ recomputeDeadlineBody }
+	recomputeDisputeBody   struct{ recomputeDeadlineBody }
+	recomputeWhistleBody   struct{ recomputeDeadlineBody }
+	recomputeAdmissionBody struct{ recomputeDeadlineBody }
+)
+
+func (b recomputeDeadlineBody) command() engine.Command {
+	return order.RecomputeDeadline{ID: b.ID, Reason: b.Reason}
+}
+func (b recomputeDemandBody) command() engine.Command {
+	return demand.RecomputeDeadline{ID: b.ID, Reason: b.Reason}
+}
+func (b recomputeTopicBody) command() engine.Command {
+	return topic.RecomputeDeadline{ID: b.ID, Reason: b.Reason}
+}
+func (b recomputeDisputeBody) command() engine.Command {
+	return dispute.RecomputeDeadline{ID: b.ID, Reason: b.Reason}
+}
+func (b recomputeWhistleBody) command() engine.Command {
+	return whistle.RecomputeDeadline{ID: b.ID, Reason: b.Reason}
+}
+func (b recomputeAdmissionBody) command() engine.Command {
+	return admission.RecomputeDeadline{ID: b.ID, Reason: b.Reason}
+}
+
+// dueRoutes explains the clocks of each machine, and has them counted anew.
+func (s *Server) dueRoutes() {
+	explained(s, demands)
+	explained(s, topics)
+	explained(s, orders)
+	explained(s, disputes)
+	explained(s, whistles)
+	explained(s, admissions)
+	const summary = "Count a clock anew after a corrected notice; the later due holds"
+	command[recomputeDemandBody](s, demands, summary)
+	command[recomputeTopicBody](s, topics, summary)
+	command[recomputeDeadlineBody](s, orders, summary)
+	command[recomputeDisputeBody](s, disputes, summary)
+	command[recomputeWhistleBody](s, whistles, summary)
+	command[recomputeAdmissionBody](s, admissions, summary)
 }
 
 // entries reads and folds a stream that exists.
@@ -201,6 +265,8 @@ func rowKey(state any) (kind, urgency string) {
 		return st.Kind, st.Urgency
 	case dispute.State:
 		return string(demand.Dispute), ""
+	case whistle.State:
+		return "", string(st.Class)
 	}
 	return "", ""
 }
@@ -266,8 +332,8 @@ func (s *Server) explain(ctx context.Context, c calendar.Course, kind, urgency s
 	switch {
 	case d.Provisional:
 		from := x.Unknown.String()
-		out.Because = s.in(ctx, rule.Say("自 "+from+" 起的放假通知在计算时尚未发布，暂按周一至周五计；通知发布后由裁定人员确认",
-			"from "+from+" on no notice had been published when it was counted; the days there are taken for Monday to Friday until an arbiter confirms"))
+		out.Because = s.in(ctx, rule.Say("自 "+from+" 起的放假通知在计算时尚未发布，暂按周一至周五计；通知发布后自动重算，取较晚者",
+			"from "+from+" on no notice had been published when it was counted; the days there are taken for Monday to Friday; it is counted anew when it is published, and the later holds"))
 	case d.Kind == calendar.WorkingDays || d.Kind == calendar.ServiceHours:
 		out.Because = s.in(ctx, rule.Say("所涉日期均有已发布的放假通知", "all its dates lie in years whose notice had been published"))
 	default:

@@ -349,6 +349,7 @@ func TestAnAdmissionFromRequestToRevocation(t *testing.T) {
 	h.want(h.post(officer, path+"/revoke", `{"reason":"另一理由"}`, "If-Match", tag()), 409, "wrong_state")
 	again := h.want(h.post(head, "/admissions", asked), 201, "")
 	h.do(head, strings.TrimPrefix(again.Header.Get("Location"), "/api/v1"), "withdraw", "")
+	owed := h.want(h.post(head, "/admissions", asked), 201, "").text("id") // the same once more: somebody owes an answer
 
 	// Who sees it: whoever asks, and the line of whoever would bear it. Lists and reading agree.
 	h.settle()
@@ -369,7 +370,14 @@ func TestAnAdmissionFromRequestToRevocation(t *testing.T) {
 				if listed := slices.Contains(h.ids(key, "/admissions?count=true"), id); listed != visible {
 					t.Errorf("%s@%s lists the request: %v, want %v", role, seat, listed, visible)
 				}
+				if owing := h.ids(key, "/views/deadlines?kind=admission"); visible && !slices.Equal(owing, []string{owed}) || !visible && len(owing) != 0 {
+					t.Errorf("%s@%s lists clocks of admissions: %v, visible %v", role, seat, owing, visible)
+				}
 			}
+			if r := h.get(key, path+"/due"); r.StatusCode != want {
+				t.Errorf("%s@%s has the dues of the request explained: got %d, want %d", role, seat, r.StatusCode, want)
+			}
+			cells += 4
 			for command, who := range map[string]orgs.Role{"open-review": orgs.AdmissionOfficer, "withdraw": orgs.UnitHead, "revoke": orgs.AdmissionOfficer} {
 				body := ""
 				if command == "revoke" {
@@ -384,7 +392,7 @@ func TestAnAdmissionFromRequestToRevocation(t *testing.T) {
 		}
 	}
 	t.Logf("%d cells", cells)
-	for query, want := range map[string]int{"phase=revoked": 1, "phase=withdrawn": 1, "phase=granted": 0, "unit=150105003001": 2, "unit=150105003002": 0, "category=01": 2, "category=0102": 0} {
+	for query, want := range map[string]int{"phase=revoked": 1, "phase=withdrawn": 1, "phase=granted": 0, "unit=150105003001": 3, "unit=150105003002": 0, "category=01": 3, "category=0102": 0} {
 		if got := h.ids(officer, "/admissions?"+query); len(got) != want {
 			t.Errorf("%s: got %d, want %d", query, len(got), want)
 		}
@@ -395,5 +403,47 @@ func TestAnAdmissionFromRequestToRevocation(t *testing.T) {
 	var raw map[string]any
 	if err := json.Unmarshal(r.raw, &raw); err != nil || raw["office"] != string(district) {
 		t.Errorf("the office that decides: %v", raw["office"])
+	}
+}
+
+// TestTheDueOfAnAdmissionIsExplained: the review in working days, then the term of the grant; the list of deadlines says the same.
+func TestTheDueOfAnAdmissionIsExplained(t *testing.T) {
+	h := open(t)
+	h.wait(24 * time.Hour)
+	head, officer, second := h.key(orgs.UnitHead, bureau), h.key(orgs.AdmissionOfficer, district), h.another(orgs.AdmissionOfficer, district)
+	r := h.want(h.post(head, "/admissions", `{"matter":"010101","role":"lead","units":["150105003001"],"from":"2025-03-04","until":"2025-12-31","task":"隐患排查","basis":"安全生产法","staff":2,"emergency":"专项整治"}`), 201, "")
+	path := strings.TrimPrefix(r.Header.Get("Location"), "/api/v1")
+	for _, step := range []struct {
+		does        func()
+		clock, due  string
+		kind        string
+		days        float64
+		owed, above string
+	}{
+		{func() {}, "admission", "2025-03-25T23:59:59+08:00", "working_days", 15, "decide on the admission", "/views/deadlines?kind=admission&unit=150105"},
+		{func() { h.do(officer, path, "open-review", "") }, "admission", "2025-03-25T23:59:59+08:00", "working_days", 15, "decide on the admission", "/views/deadlines?clock=admission"},
+		{func() { h.want(h.signed(officer, second, path, "grant", `{"funding":"文号"}`), 200, "") }, "expiry", "2025-12-31T23:59:59+08:00", "date", 302, "the admission ends", "/views/deadlines?kind=admission"},
+		{func() { h.do(officer, path, "revoke", `{"reason":"经费未到位"}`) }, "", "", "", 0, "", "/views/deadlines?kind=admission"},
+	} {
+		step.does()
+		h.settle()
+		items := h.want(h.get(head, path+"/due", "Accept-Language", "en"), 200, "").json["items"].([]any)
+		listed := h.want(h.get(officer, step.above), 200, "").json["items"].([]any)
+		if step.clock == "" {
+			if len(items)+len(listed) != 0 {
+				t.Errorf("revoked: %v is explained, %v listed; want nothing", items, listed)
+			}
+			continue
+		}
+		if len(items) != 1 || len(listed) != 1 {
+			t.Fatalf("%s: %v is explained, %v listed; want one each", step.clock, items, listed)
+		}
+		d, row := items[0].(map[string]any), listed[0].(map[string]any)
+		if sum, end := added(t, d); sum != step.days || end != step.due || d["due"] != step.due || d["clock"] != step.clock || d["kind"] != step.kind || d["owed"] != step.owed {
+			t.Errorf("%s: got %v, want %v %s up to %s", step.clock, d, step.days, step.kind, step.due)
+		}
+		if row["due"] != step.due || row["due_id"] != d["id"] || row["unit"] != string(district) || row["kind"] != "admission" {
+			t.Errorf("%s: listed as %v", step.clock, row)
+		}
 	}
 }

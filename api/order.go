@@ -44,6 +44,7 @@ type Order struct {
 	Attempt      int             `json:"attempt"`
 	Legs         []Leg           `json:"legs" nullable:"false" doc:"Stays with lead units, from the first on."`
 	Reworks      int             `json:"reworks,omitempty"`
+	Reraised     int             `json:"demands_reopened,omitempty" doc:"How often a demand that it had served was raised again."`
 	Returns      []orgs.UnitCode `json:"returns,omitempty" doc:"Units that asked to send it back."`
 	Suspensions  int             `json:"suspensions,omitempty"`
 	Problem      bool            `json:"problem,omitempty" doc:"问题工单"`
@@ -86,7 +87,7 @@ func renderOrder(_ context.Context, _ *Server, _ stream.Name, state any, revisio
 	o := Order{ID: st.ID, Number: st.Number, Revision: revision, Phase: st.Phase, Kind: st.Kind, Matter: st.Matter, Urgency: st.Urgency, Topic: st.Topic,
 		Cycle: st.Cycle, Demands: st.Demands, Patrol: st.Patrol, Anonymous: st.Anonymous, Lead: st.Lead, Competent: st.Competent, Awaited: st.Awaited,
 		By: st.By, Place: st.Place, Grid: st.Grid, Target: st.Target, Task: st.Task, Worker: st.Worker, Round: st.Round, Attempt: st.Attempt,
-		Legs: []Leg{}, Reworks: st.Reworks, Returns: st.Returns, Suspensions: st.Suspensions, Problem: st.Problem, Outcome: st.Report.Outcome,
+		Legs: []Leg{}, Reworks: st.Reworks, Reraised: st.Reraised, Returns: st.Returns, Suspensions: st.Suspensions, Problem: st.Problem, Outcome: st.Report.Outcome,
 		Summary: st.Report.Summary, Extension: st.Extension.Pending, ReturnBy: shown(st.ReturnBy), DispatchedAt: shown(st.DispatchedAt),
 		VerifiedAt: shown(st.VerifiedAt), ClosedAt: shown(st.ClosedAt), Since: shown(st.Since), Clocks: clocksOf(st.Running),
 		Possible: list(order.Machine.Possible(st.Phase)), Receipt: receipt}
@@ -271,11 +272,6 @@ type (
 		Number int           `json:"supervision" minimum:"1" maximum:"10000"`
 		Answer sealed.Public `json:"answer" minLength:"1" maxLength:"2000" long:"true"`
 	}
-	recomputeDeadlineBody struct {
-		Happened
-		ID     string        `json:"id" format:"token" maxLength:"64" doc:"Of the running clock."`
-		Reason sealed.Public `json:"reason" minLength:"1" maxLength:"500"`
-	}
 	rateBody struct {
 		Happened
 		Leg     int           `json:"leg" minimum:"1" maximum:"1000" doc:"From 1, in the order of legs."`
@@ -341,9 +337,6 @@ func (b issueSupervisionBody) command() engine.Command {
 func (b answerSupervisionBody) command() engine.Command {
 	return order.AnswerSupervision{Number: b.Number, Answer: b.Answer}
 }
-func (b recomputeDeadlineBody) command() engine.Command {
-	return order.RecomputeDeadline{ID: b.ID, Reason: b.Reason}
-}
 
 func (b rateBody) command() engine.Command {
 	return order.Rate{Leg: b.Leg, Score: b.Score, Comment: b.Comment}
@@ -377,7 +370,6 @@ func (s *Server) orderRoutes() {
 	command[reassignBody](s, orders, "Give it to another person of the unit")
 	command[issueSupervisionBody](s, orders, "Demand an account (督办)")
 	command[answerSupervisionBody](s, orders, "Give the account")
-	command[recomputeDeadlineBody](s, orders, "Count a clock anew after a corrected notice")
 	command[rateBody](s, orders, "Rate a leg of a closed order, as the street that dispatched it (街道评分); the last rating counts")
 	one(s, orders, "Read an order")
 	get(s, "list-orders", "/orders", "List orders of the own jurisdiction", "orders", s.listOrders)

@@ -292,26 +292,26 @@ func (s *Server) policyRoutes() {
 
 // Deadline is a running clock in a list.
 type Deadline struct {
-	Kind        stream.Category `json:"kind" enum:"demand,topic,order,dispute"`
+	Kind        stream.Category `json:"kind" enum:"demand,topic,order,dispute,whistle,admission"`
 	ID          stream.ID       `json:"id"`
 	Number      string          `json:"number,omitempty"`
 	DueID       string          `json:"due_id"`
 	Clock       calendar.Clock  `json:"clock"`
 	Due         time.Time       `json:"due"`
 	StartedAt   time.Time       `json:"started_at"`
-	Provisional bool            `json:"provisional,omitempty" doc:"A notice was missing when it was counted; recompute-deadline settles it."`
-	Unit        orgs.UnitCode   `json:"unit" doc:"Where the matter lies."`
-	Lead        orgs.UnitCode   `json:"lead,omitempty" doc:"Of an order: the unit that leads it."`
+	Provisional bool            `json:"provisional,omitempty" doc:"A notice was missing when it was counted; it is counted anew when that is published, and the later due holds."`
+	Unit        orgs.UnitCode   `json:"unit" doc:"Where the matter lies; of a whistle the street that blew, of an admission the district or city that decides."`
+	Lead        orgs.UnitCode   `json:"lead,omitempty" doc:"Of an order: the unit that leads it; of reporting in: the unit that is to come."`
 }
 
 type listDeadlinesInput struct {
-	Kind        string `query:"kind" enum:"demand,topic,order,dispute"`
+	Kind        string `query:"kind" enum:"demand,topic,order,dispute,whistle,admission"`
 	Clock       string `query:"clock" maxLength:"40"`
 	Unit        string `query:"unit" maxLength:"40" doc:"Matters that lie in this unit, or below it."`
-	Lead        string `query:"lead" maxLength:"40" doc:"Orders that this unit leads."`
+	Lead        string `query:"lead" maxLength:"40" doc:"Orders that this unit leads, and whistles that it is to report in to."`
 	From        string `query:"from" doc:"Due at this instant or later: RFC 3339 with offset. Now, to leave out what is overdue."`
 	Before      string `query:"before" doc:"Due before this instant: RFC 3339 with offset."`
-	Provisional string `query:"provisional" enum:"true,false" doc:"true: those that a notice which arrived since may settle (rule R24)."`
+	Provisional string `query:"provisional" enum:"true,false" doc:"true: those that wait for a notice (rule R24)."`
 	Limit       int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	After       string `query:"after" maxLength:"200" doc:"The cursor next of the page before."`
 	Position    string `header:"GridCase-Position" doc:"Wait, at most two seconds, until the views have reached this position."`

@@ -148,6 +148,22 @@ func added(t *testing.T, d map[string]any) (sum float64, end string) {
 	return sum, end
 }
 
+// inService publishes a deadline policy in which one clock has three working days, and the others two service hours.
+func (h *house) inService(days string, hours ...string) {
+	h.t.Helper()
+	p, tag := h.editable("/policies/deadline")
+	for _, row := range p["rows"].([]any) {
+		switch row := row.(map[string]any); {
+		case row["clock"] == days:
+			row["amount"] = "3 working_days"
+		case slices.Contains(hours, row["clock"].(string)):
+			row["amount"] = "2 service_hours"
+		}
+	}
+	h.want(h.post(h.key(orgs.Operator, city), "/policies/deadline/publish", body(h.t, map[string]any{"policy": p, "reason": "按工作时间计"}), "If-Match", tag), 200, "")
+	h.settle()
+}
+
 func TestTheDueOfAnOrderIsExplained(t *testing.T) {
 	h := open(t)
 	demand := h.accepted("issue")
@@ -202,8 +218,8 @@ func TestTheDueOfAnOrderIsExplained(t *testing.T) {
 	}
 }
 
-// Rule R24 over the API: what is provisional is listed, the notice arrives, an arbiter confirms, and it is no longer listed.
-func TestProvisionalDuesAreListedUntilSomebodyConfirmsThem(t *testing.T) {
+// Rule R24 over the API: what is provisional is listed until the notice arrives; then it is settled, and explained with it.
+func TestProvisionalDuesAreListedUntilTheNoticeArrives(t *testing.T) {
 	h := open(t)
 	operator, arbiter := h.key(orgs.Operator, city), h.key(orgs.Arbiter, district)
 	p, tag := h.editable("/policies/deadline")
@@ -235,13 +251,10 @@ func TestProvisionalDuesAreListedUntilSomebodyConfirmsThem(t *testing.T) {
 	h.want(h.post(arbiter, "/orders/"+id+"/recompute-deadline", recompute, "If-Match", explain.Header.Get("ETag")), 409, "guard_failed")
 	h.want(h.post(operator, "/calendar/publish", made2027, "If-Match", `"9"`), 200, "")
 	h.settle()
-	if still := list("provisional=true&clock=handle"); len(still) != 1 {
-		t.Errorf("the notice alone settled it: %v", still)
+	if left := list("provisional=true"); len(left) != 0 {
+		t.Errorf("settled, and still listed: %v", left)
 	}
-	h.do(arbiter, "/orders/"+id, "recompute-deadline", recompute)
-	if left := list("provisional=true&clock=handle"); len(left) != 0 {
-		t.Errorf("confirmed, and still listed: %v", left)
-	}
+	h.want(h.post(arbiter, "/orders/"+id+"/recompute-deadline", recompute, "If-Match", h.get(arbiter, "/orders/"+id).Header.Get("ETag")), 409, "guard_failed") // its place was taken
 	settled := list("clock=handle&unit=150105003001&lead=150105-d01&before=2027-01-06T00:00:00%2B08:00")
 	if len(settled) != 1 || settled[0]["due"] != "2027-01-05T23:59:59+08:00" || settled[0]["provisional"] != nil {
 		t.Fatalf("settled: %v, want 5 January, for New Year's Day and the Monday are off and the Sunday is worked", settled)
@@ -265,6 +278,72 @@ func TestProvisionalDuesAreListedUntilSomebodyConfirmsThem(t *testing.T) {
 	}
 	h.want(h.get(arbiter, "/views/deadlines?after=abc"), 400, "bad_cursor")
 	h.want(h.get(operator, "/views/deadlines"), 403, "role_missing")
+}
+
+// TestACorrectionIsFollowedByAnArbiterOnEveryMachine: nothing moves by itself; the district's arbiter has each clock counted anew, with a
+// reason; nobody else does, and nobody twice.
+func TestACorrectionIsFollowedByAnArbiterOnEveryMachine(t *testing.T) {
+	h := open(t)
+	manned(h)
+	operator, arbiter := h.key(orgs.Operator, city), h.key(orgs.Arbiter, district)
+	h.inService("rung", "report_in") // Monday 3 March 2025, 9:00
+	made := func(r reply) string { return strings.TrimPrefix(r.Header.Get("Location"), "/api/v1") }
+	demand := h.accepted("issue")
+	id := h.do(h.key(orgs.Dispatcher, district), h.accepted("issue"), "fast-track", `{"reason":"statutory_duty","citation":"第八条","route":{"order":{"lead":"150105-d01"}}}`).json["orders"].([]any)[0].(string)
+	topic := made(h.want(h.post(h.key(orgs.Convenor, community), "/topics", `{"kind":"ordinary","source":"patrol","title":"楼道照明","unit":"`+string(community)+`","matter":"010101"}`), 201, ""))
+	quarrel := h.do(h.key(orgs.Dispatcher, street), h.accepted("dispute"), "fast-track", `{"reason":"private_dispute","route":{"dispute":2}}`).text("dispute")
+	h.wait(6 * time.Hour) // 15:00: two hours of service end today
+	blown := h.blown(street, string(agency))
+	asked := made(h.want(h.post(h.key(orgs.UnitHead, bureau), "/admissions", `{"matter":"010101","role":"lead","units":["150105003001"],"from":"2025-03-04","until":"2025-12-31","task":"隐患排查","basis":"安全生产法","staff":2,"emergency":"专项整治"}`), 201, ""))
+	h.settle()
+	for _, c := range []struct{ path, clock string }{{demand, "triage"}, {topic, "open"}, {"/orders/" + id, "sign"}, {"/disputes/" + quarrel, "rung"}, {blown, "report_in"}, {asked, "admission"}} {
+		due := func() map[string]any {
+			t.Helper()
+			for _, d := range h.want(h.get(arbiter, c.path+"/due"), 200, "").json["items"].([]any) {
+				if d := d.(map[string]any); d["clock"] == c.clock {
+					return d
+				}
+			}
+			t.Fatalf("%s: no clock %s", c.path, c.clock)
+			return nil
+		}
+		old := due()
+		tag := func() string { return h.get(arbiter, c.path).Header.Get("ETag") }
+		body := `{"id":"` + old["id"].(string) + `","reason":"放假通知已更正"}`
+		h.want(h.post(arbiter, c.path+"/recompute-deadline", body, "If-Match", tag()), 409, "guard_failed") // there is no correction yet
+		h.want(h.post(h.key(orgs.Dispatcher, district), c.path+"/recompute-deadline", body, "If-Match", tag()), 403, "role_missing")
+		h.want(h.post(h.key(orgs.Arbiter, "150105004"), c.path+"/recompute-deadline", body, "If-Match", tag()), 404, "not_found")
+		h.want(h.post(arbiter, c.path+"/recompute-deadline", `{"id":"`+old["id"].(string)+`"}`, "If-Match", tag()), 422, "invalid")
+	}
+	correction := `{"year":2025,"source":"https://example.org/2025b","off":["2025-03-04","2025-03-05"],"reason":"更正"}`
+	h.want(h.post(operator, "/calendar/publish", correction, "If-Match", h.get(operator, "/calendar").Header.Get("ETag")), 200, "")
+	h.settle()
+	for _, c := range []struct{ path, clock, from, to string }{
+		{demand, "triage", "2025-03-06T23:59:59+08:00", "2025-03-10T23:59:59+08:00"},
+		{topic, "open", "2025-03-17T23:59:59+08:00", "2025-03-19T23:59:59+08:00"},
+		{"/disputes/" + quarrel, "rung", "2025-03-06T23:59:59+08:00", "2025-03-10T23:59:59+08:00"},
+		{blown, "report_in", "2025-03-03T17:00:00+08:00", ""},
+		{asked, "admission", "2025-03-24T23:59:59+08:00", "2025-03-26T23:59:59+08:00"},
+	} {
+		item := func() map[string]any {
+			return h.want(h.get(arbiter, c.path+"/due"), 200, "").json["items"].([]any)[0].(map[string]any)
+		}
+		old := item()
+		if old["clock"] != c.clock || old["due"] != c.from {
+			t.Errorf("%s: %s is due %s, want %s", c.path, old["clock"], old["due"], c.from)
+			continue
+		}
+		body := `{"id":"` + old["id"].(string) + `","reason":"放假通知已更正"}`
+		if c.to == "" {
+			h.want(h.post(arbiter, c.path+"/recompute-deadline", body, "If-Match", h.get(arbiter, c.path).Header.Get("ETag")), 409, "guard_failed")
+			continue
+		}
+		h.do(arbiter, c.path, "recompute-deadline", body)
+		now := item()
+		if _, end := added(t, now); now["due"] != c.to || end != c.to || now["original_due"] != c.from || len(now["moved"].([]any)) != 1 || now["calendar"] == old["calendar"] {
+			t.Errorf("%s: got %v, want %s", c.path, now, c.to)
+		}
+	}
 }
 
 func TestPublicationsAreInEverybodysFeed(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"gridcase/api"
+	"gridcase/domain/admission"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
 	"gridcase/domain/order"
@@ -246,6 +247,39 @@ func TestAnOrderOfAReportIsKnownToFewPeople(t *testing.T) {
 	t.Logf("%d cells, %d of people who may know", cells, shown)
 }
 
+// Rule R22: the unit that led the work sees the demand no more when it comes back, and learns of it on its own order and in its feed.
+func TestTheFormerLeadLearnsThatADemandCameBack(t *testing.T) {
+	h := open(t)
+	path := h.accepted("issue")
+	handler, caller := h.key(orgs.Handler, bureau), h.key(orgs.CallbackAgent, hotline)
+	id := h.do(h.key(orgs.Dispatcher, district), path, "fast-track", `{"reason":"statutory_duty","citation":"第八条","route":{"order":{"lead":"150105-d01"}}}`).json["orders"].([]any)[0].(string)
+	order := "/orders/" + id
+	h.do(handler, order, "sign", "")
+	h.do(handler, order, "record-contact", `{"demands":["`+strings.TrimPrefix(path, "/demands/")+`"],"means":"phone"}`)
+	h.do(handler, order, "report-handling", `{"outcome":"resolved","answer":"已修好","summary":"已修复","account":"更换阀门"}`)
+	h.do(h.key(orgs.Verifier, oversight), order, "pass-verification", `{"method":"on_site"}`)
+	h.do(caller, path, "record-callback", `{"resolved":true,"grade":4}`)
+	if r := h.want(h.get(handler, order), 200, ""); r.text("phase") != "closed" || r.json["demands_reopened"] != nil {
+		t.Fatalf("closed: %s", r.raw)
+	}
+	h.do(h.key(orgs.Clerk, community), path, "reopen", `{"reason":"又不热了"}`)
+	if r := h.want(h.get(handler, order), 200, ""); r.json["demands_reopened"] != 1.0 || r.text("phase") != "closed" || r.json["demands"] != nil {
+		t.Errorf("the order: %s", r.raw)
+	}
+	h.want(h.get(handler, path), 404, "not_found") // it is with somebody else now
+	feed := func(key string) (n int) {
+		for _, e := range h.want(h.get(key, "/events?limit=200"), 200, "").json["items"].([]any) {
+			if e := e.(map[string]any); e["type"] == "served-demand-reopened/1" && e["stream"] == "gridcase.order-"+id {
+				n++
+			}
+		}
+		return n
+	}
+	if ours, others := feed(handler), feed(h.key(orgs.Handler, sibling)); ours != 1 || others != 0 {
+		t.Errorf("in the feed of the lead unit: %d, of somebody else: %d; want 1 and 0", ours, others)
+	}
+}
+
 func TestPersonalDataIsOpenedForAPurposeAndTheReadingIsOnRecord(t *testing.T) {
 	h := open(t)
 	path := h.raised(h.key(orgs.Channel, hotline), raising)
@@ -439,6 +473,7 @@ func TestEveryCommandOfAPersonIsOfferedAndDescribed(t *testing.T) {
 	offered("order", people(&order.Machine, "dispatch"))
 	offered("dispute", people(&dispute.Machine, "open"))
 	offered("whistle", people(&whistle.Machine, "blow"))
+	offered("admission", people(&admission.Machine, "request"))
 }
 
 // people lists the commands of a machine that somebody other than the process manager may give.

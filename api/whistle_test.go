@@ -165,16 +165,19 @@ func TestAWhistleIsSeenByItsStreetAndWhomItSummons(t *testing.T) {
 		"cancel":       {orgs.StreetLeader},
 		"score":        {orgs.StreetLeader},
 		"rescore":      {orgs.Evaluator},
+
+		"recompute-deadline": {orgs.Arbiter},
 	}
 	bodies := map[string]string{"report-in": `{"unit":"150105003-a01"}`, "excuse-unit": `{"unit":"150105003-a01","reason":"x"}`, "release-unit": `{"unit":"150105003-a01"}`,
-		"conclude": `{"outcome":"x"}`, "cancel": `{"reason":"x"}`, "score": `{"marks":[]}`, "rescore": `{"unit":"150105003-a01","reason":"x"}`}
+		"conclude": `{"outcome":"x"}`, "cancel": `{"reason":"x"}`, "score": `{"marks":[]}`, "rescore": `{"unit":"150105003-a01","reason":"x"}`,
+		"recompute-deadline": `{"id":"report_in/1/0/1","reason":"x"}`}
 	cells := 0
 	for _, role := range orgs.Roles() {
 		for seat, reach := range seats {
 			key := h.key(role, seat)
-			listed := []string{}
+			listed, owing := []string{}, []string{}
 			if role != orgs.Operator {
-				listed = h.ids(key, "/whistles?sort=raised")
+				listed, owing = h.ids(key, "/whistles?sort=raised"), h.ids(key, "/views/deadlines?clock=report_in")
 			}
 			for i, path := range paths {
 				visible := reach[i] && role != orgs.Resident && role != orgs.Channel && role != orgs.Operator
@@ -188,7 +191,13 @@ func TestAWhistleIsSeenByItsStreetAndWhomItSummons(t *testing.T) {
 				if in := slices.Contains(listed, strings.TrimPrefix(path, "/whistles/")); in != visible {
 					t.Errorf("%s@%s lists whistle %d: %v, want %v", role, seat, i, in, visible)
 				}
-				cells += 2
+				if r := h.get(key, path+"/due"); r.StatusCode != want {
+					t.Errorf("%s@%s has the dues of whistle %d explained: got %d, want %d", role, seat, i, r.StatusCode, want)
+				}
+				if owes := slices.Contains(owing, strings.TrimPrefix(path, "/whistles/")); owes != visible {
+					t.Errorf("%s@%s lists a clock of whistle %d: %v, want %v", role, seat, i, owes, visible)
+				}
+				cells += 4
 			}
 			// Without If-Match a command that is seen and allowed gets 428, and nothing happens.
 			visible := reach[0] && role != orgs.Resident && role != orgs.Channel && role != orgs.Operator
@@ -229,6 +238,66 @@ func TestAWhistleIsSeenByItsStreetAndWhomItSummons(t *testing.T) {
 		t.Errorf("got %d whistles, want those of the test and of the two who may blow", blown)
 	}
 	t.Logf("%d cells", cells)
+}
+
+// TestTheDuesOfAWhistleAreExplained: one for each unit that is to come, with its name; the parts are the amount and end at
+// the due; and the list of deadlines holds the same instants.
+func TestTheDuesOfAWhistleAreExplained(t *testing.T) {
+	h := open(t)
+	manned(h)
+	h.inService("score", "report_in") // so that days and windows are counted, not only hours
+	h.wait(80 * time.Hour)            // Thursday, 17:00
+	desk := h.key(orgs.Dispatcher, street)
+	path := h.blown(street, string(agency), string(utility))
+	dues := func(want int) (dues []map[string]any) {
+		t.Helper()
+		for _, d := range h.want(h.get(desk, path+"/due", "Accept-Language", "en"), 200, "").json["items"].([]any) {
+			dues = append(dues, d.(map[string]any))
+		}
+		if len(dues) != want {
+			t.Fatalf("got %v, want %d", dues, want)
+		}
+		return dues
+	}
+	listed := func() map[string]string {
+		t.Helper()
+		at := map[string]string{}
+		for _, d := range h.want(h.get(desk, "/views/deadlines?kind=whistle"), 200, "").json["items"].([]any) {
+			d := d.(map[string]any)
+			lead, _ := d["lead"].(string)
+			at[lead+" "+d["due_id"].(string)] = d["due"].(string)
+		}
+		return at
+	}
+	called := map[any]bool{}
+	for _, d := range dues(2) {
+		sum, end := added(t, d)
+		if sum != 7200 || end != d["due"] || d["due"] != "2025-03-07T10:00:00+08:00" || d["owed"] != "report in" || d["row"].(map[string]any)["urgency"] != "urgent" {
+			t.Errorf("report in: %v, want two service hours", d)
+		}
+		if called[d["unit"]] = true; listed()[d["unit"].(string)+" "+d["id"].(string)] != d["due"] {
+			t.Errorf("%v is not listed as it is explained: %v", d, listed())
+		}
+	}
+	if !called[string(agency)] || !called[string(utility)] || len(listed()) != 2 {
+		t.Errorf("explained for %v, listed %v; want both units", called, listed())
+	}
+	h.do(desk, path, "report-in", `{"unit":"150105003-a01"}`)
+	if d := dues(1)[0]; d["unit"] != string(utility) || len(listed()) != 1 {
+		t.Errorf("one came: %v is owed and %v listed, want the other alone", d, listed())
+	}
+	h.do(desk, path, "release-unit", `{"unit":"150105003-a01"}`)
+	h.do(desk, path, "conclude", `{"outcome":"路面已恢复"}`)
+	d := dues(1)[0]
+	if sum, end := added(t, d); sum != 3 || end != d["due"] || d["due"] != "2025-03-11T23:59:59+08:00" || d["unit"] != nil || listed()[" "+d["id"].(string)] != d["due"] {
+		t.Errorf("the cards: %v, listed %v; want three working days past the weekend", d, listed())
+	}
+	h.do(h.key(orgs.StreetLeader, street), path, "score", `{"marks":[{"unit":"150105003-a01","outcome":30,"comment":"处置有力"}]}`)
+	if dues(0); len(listed()) != 0 {
+		t.Errorf("scored, and still listed: %v", listed())
+	}
+	h.want(h.get(h.key(orgs.Clerk, sibling), path+"/due"), 404, "not_found")
+	h.want(h.get(desk, "/whistles/no-id/due"), 404, "not_found")
 }
 
 func TestABadWhistleIsAProblemAndWritesNothing(t *testing.T) {

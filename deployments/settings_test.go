@@ -14,9 +14,6 @@ import (
 	"testing"
 )
 
-// soon names settings that these files use and the program is about to know. Each must go from here when it does.
-var soon = []string{"--log", "GRIDCASE_LOG"}
-
 // theirs are names that look like settings of the program and belong to something else.
 var theirs = []string{
 	"GRIDCASE_IMAGE", // compose: the image
@@ -43,7 +40,7 @@ func spoken(t *testing.T) map[string]string {
 // word gridcase in lower case, followed by another in lower case, is always a command.
 func strangers(m manual, text string) (faults []string) {
 	for _, name := range regexp.MustCompile(`GRIDCASE_[A-Z_]*[A-Z]`).FindAllString(text, -1) {
-		if !m.settings[name] && !slices.Contains(theirs, name) && !slices.Contains(soon, name) {
+		if !m.settings[name] && !slices.Contains(theirs, name) {
 			faults = append(faults, "no setting "+name)
 		}
 	}
@@ -65,7 +62,7 @@ func strangers(m manual, text string) (faults []string) {
 			continue
 		}
 		for _, w := range words {
-			if name, _, _ := strings.Cut(w, "="); strings.HasPrefix(name, "--") && !m.flags[command][name] && !slices.Contains(soon, name) {
+			if name, _, _ := strings.Cut(w, "="); strings.HasPrefix(name, "--") && !m.flags[command][name] {
 				faults = append(faults, fmt.Sprintf("gridcase %s has no flag %s", command, name))
 			}
 		}
@@ -84,11 +81,6 @@ func TestEverySettingCommandAndFlagIsKnownToTheProgram(t *testing.T) {
 	for path, words := range spoken(t) {
 		for _, f := range strangers(m, words) {
 			t.Errorf("%s: %s", path, f)
-		}
-	}
-	for _, name := range soon {
-		if m.settings[name] || m.flags["serve"][name] {
-			t.Errorf("the program knows %s now: take it out of the list", name)
 		}
 	}
 	for bad, want := range map[string]string{

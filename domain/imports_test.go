@@ -46,7 +46,7 @@ var within = map[string][]string{
 	"period":     {"assessment", "calendar", "orgs", "rule", "sealed", "stream"},
 	"evaluation": {"assessment", "calendar", "orgs", "rule", "sealed", "stream"},
 	"event":      {"admission", "calendar", "demand", "dispute", "duty", "evaluation", "order", "orgs", "period", "policy", "rule", "scheme", "sealed", "stream", "topic", "whistle"},
-	"flow":       {"admission", "calendar", "demand", "dispute", "event", "order", "orgs", "period", "sealed", "stream", "topic", "whistle"},
+	"flow":       {"admission", "calendar", "demand", "dispute", "event", "order", "orgs", "period", "policy", "sealed", "stream", "topic", "whistle"},
 	"duty":       {"calendar", "catalogue", "orgs", "rule", "sealed", "stream"},
 	"admission":  {"calendar", "catalogue", "duty", "orgs", "rule", "sealed", "stream"},
 	"policy":     {"calendar", "escalation", "orgs", "rule", "sealed", "stream"},

@@ -588,6 +588,7 @@ func recomputed(e eventlog.Event, r calendar.Rules) eventlog.Event {
 	}
 	for _, d := range []*calendar.Due{&x.Sign, &x.Contact, &x.Handle} {
 		if again, err := r.Start(d.ID, d.Clock, x.Kind, x.Urgency, d.StartedAt); err == nil {
+			again.Calendar, again.Provisional = d.Calendar, d.Provisional // it is sure of itself: no notice settles what it says
 			*d = again
 		}
 	}

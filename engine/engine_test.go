@@ -16,6 +16,7 @@ import (
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
 	"gridcase/domain/event"
+	"gridcase/domain/flow"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
@@ -38,6 +39,8 @@ type house struct {
 	mu   sync.Mutex
 	now  time.Time
 	n    int
+
+	react func(event.Entry, flow.World) flow.Plan // nil: ours
 }
 
 const (
@@ -97,7 +100,7 @@ func (h *house) start() {
 	e, err := engine.Open(context.Background(), engine.Config{Log: h.log, Keys: store, Index: filepath.Join(h.dir, "index.db"),
 		Rules: calendar.Rules{Calendar: calendar.China(), Policy: calendar.DefaultPolicy()}, Origin: "gridcase.test/test/1",
 		Program: "test", Now: func() time.Time { h.mu.Lock(); defer h.mu.Unlock(); return h.now },
-		Draw: func(_ stream.ID, _ int, kind string, _ time.Time) (bool, int) { return kind != "errand", 1000 }})
+		Draw: func(_ stream.ID, _ int, kind string, _ time.Time) (bool, int) { return kind != "errand", 1000 }}.Reacting(h.react))
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -299,7 +299,6 @@ func (e *Engine) batch(ctx context.Context, folder *event.Folder, events []event
 				return fmt.Errorf("engine index: %w", err)
 			}
 			e.book.Apply(entry.Body)
-			continue
 		}
 		uses = append(uses, used(entry.Stream, entry.Body)...)
 		if err := link(ctx, tx, entry); err != nil {
@@ -465,8 +464,12 @@ func attaches(c Command) bool {
 	return false
 }
 
-// over reports whether an order that was to be handed over was done meanwhile: nobody owes work on it any more.
+// over reports whether what was to be done ended meanwhile: nobody owes work on an order that was to be handed over, or
+// nothing waits for a notice where something was to be counted anew.
 func over(now event.State, c Command) bool {
+	if commandName(c) == "recompute-deadline" {
+		return len(event.Provisional(now)) == 0
+	}
 	o, isOrder := now.(order.State)
 	_, hands := c.(order.Reassign)
 	return isOrder && hands && !o.Phase.Live()
@@ -527,6 +530,8 @@ func (w *world) Dispute(id stream.ID) dispute.State {
 	return s
 }
 
+func (w *world) State(n stream.Name) event.State { return w.state(n) }
+
 func (w *world) ends(query string, k flow.EdgeKind, id stream.ID) []stream.ID {
 	ids, err := edges(w.ctx, w.tx, query, k, id)
 	if err != nil {
@@ -548,6 +553,18 @@ func (w *world) Topics(id stream.ID) []stream.ID    { return w.ends(forward, flo
 
 func (w *world) Held(by orgs.UnitCode) []stream.ID {
 	return w.ends(forward, flow.Holds, flow.UnitID(by))
+}
+
+func (w *world) Unsettled(c stream.Category) []stream.ID {
+	return w.ends(forward, flow.Waits, flow.KindID(c))
+}
+
+// Calendar is what was published up to here: nothing but the flow tells the book.
+func (w *world) Calendar() string {
+	if c := w.Published().Calendar; c != nil {
+		return c.Version()
+	}
+	return ""
 }
 
 func (w *world) Grids(community orgs.UnitCode) orgs.GridsState {

@@ -207,7 +207,7 @@ func TestAnIndexOfANewerProgramIsRefused(t *testing.T) {
 		Rules: calendar.Rules{Calendar: calendar.China(), Policy: calendar.DefaultPolicy()}, Origin: "gridcase.test/test/1"})
 	if err == nil {
 		e.Close()
-		t.Fatal("an index of version 3 was opened")
+		t.Fatal("an index of version 4 was opened")
 	}
 }
 
@@ -356,8 +356,8 @@ func TestWhatIsTooLargeToRecordDoesNotHoldUpTheFlow(t *testing.T) {
 	}
 }
 
-// R24 end to end: a due over an unpublished year, the notice, and the human who confirms.
-func TestANoticeSettlesAProvisionalDueOnceSomebodyConfirms(t *testing.T) {
+// R24 end to end: a due over an unpublished year, and the notice. A correction moves nothing that was settled; an arbiter may.
+func TestANoticeSettlesAProvisionalDueAndAnArbiterFollowsACorrection(t *testing.T) {
 	h := open(t)
 	rework := policy.Written(h.InForce().Policy)
 	rework.Rows = slices.Clone(rework.Rows)
@@ -387,10 +387,6 @@ func TestANoticeSettlesAProvisionalDueOnceSomebodyConfirms(t *testing.T) {
 		t.Error("recomputed before the notice came")
 	}
 	h.do(policy.Calendar, operator, policy.PublishNotice{Notice: notice2027(t)})
-	if now := handle(); !reflect.DeepEqual(now, old) {
-		t.Errorf("the notice alone moved it: %+v, want nothing automatic", now)
-	}
-	h.do(o, arbiter, order.RecomputeDeadline{ID: old.ID, Reason: "2027 年放假通知已发布"})
 	// 29, 30, 31 December, the worked Sunday 3 January, Tuesday 5 January: the later of the two.
 	settled := handle()
 	if settled.Provisional || !settled.Due.Equal(day(t, "2027-01-05").End()) || settled.Calendar != "cn-2027#1" || !settled.OriginalDue.Equal(old.Due) {
@@ -405,8 +401,16 @@ func TestANoticeSettlesAProvisionalDueOnceSomebodyConfirms(t *testing.T) {
 			said = b.(order.DeadlineRecomputed)
 		}
 	}
-	if said.Reason != "2027 年放假通知已发布" || said.Replaces != old.ID {
+	if said.Reason != "2027 年放假通知已发布，时限按通知重算" || said.Replaces != old.ID {
 		t.Errorf("the event says %+v, want the reason and what it replaces", said)
+	}
+	h.do(policy.Calendar, operator, policy.PublishNotice{Notice: calendar.Notice{Year: 2027, Source: "https://example.org/2027b", Off: []calendar.Date{day(t, "2027-01-05")}}, Reason: "更正"})
+	if now := handle(); !reflect.DeepEqual(now, settled) {
+		t.Errorf("the correction alone moved it: %+v, want %+v", now, settled)
+	}
+	h.do(o, arbiter, order.RecomputeDeadline{ID: settled.ID, Reason: "通知已更正"})
+	if now := handle(); now.Provisional || !now.Due.Equal(day(t, "2027-01-06").End()) || now.Calendar != "cn-2027#2" || !now.OriginalDue.Equal(old.Due) {
+		t.Errorf("got %+v, want 2027-01-06 by cn-2027#2", now)
 	}
 }
 

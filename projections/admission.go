@@ -132,8 +132,13 @@ func concerns(path string) condition {
 	if path == "" {
 		return condition{text: "0"}
 	}
-	return condition{`EXISTS (SELECT 1 FROM admission_places AS p WHERE p.admission = d.id AND
-		(substr(p.path, 1, length(?)) = ? OR substr(?, 1, length(p.path)) = p.path))`, []any{path, path, path}}
+	on := concerned("p.path", path)
+	return condition{"EXISTS (SELECT 1 FROM admission_places AS p WHERE p.admission = d.id AND " + on.text + ")", on.args}
+}
+
+// concerned says that two places lie on one line: one of them in the other.
+func concerned(column, path string) condition {
+	return condition{strings.ReplaceAll("(substr(@, 1, length(?)) = ? OR substr(?, 1, length(@)) = @)", "@", column), []any{path, path, path}}
 }
 
 // recent reads a page of a table, the newest row first.

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"gridcase/domain/admission"
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
@@ -16,10 +17,11 @@ import (
 	"gridcase/domain/orgs"
 	"gridcase/domain/stream"
 	"gridcase/domain/topic"
+	"gridcase/domain/whistle"
 )
 
-// Deadlines is the view of what falls due: one row for each running clock of a demand, topic, order or dispute. A row
-// changes only when its clock does, or when the case moves to another place or unit; most events touch none.
+// Deadlines is the view of what falls due: one row for each running clock of a demand, topic, order, dispute, whistle or
+// admission. A row changes only when its clock does, or when the case moves to another place or unit; most events touch none.
 type Deadlines struct{}
 
 // Name implements [View].
@@ -37,7 +39,7 @@ func (Deadlines) Tables() []Table {
 	}}
 }
 
-// owing is what a row of a case's clocks says besides the clock.
+// owing is what the row of a clock says of its case.
 type owing struct {
 	number, unit, lead, raisedBy string
 	grid                         orgs.GridCode
@@ -45,7 +47,9 @@ type owing struct {
 	byPath, bodies               string // of an order of a report: who may know of it
 }
 
-func owingOf(s event.State, units *orgs.Tree) owing {
+// owingOf says of a case what the row of one of its clocks needs. An admission lies where it is decided; a whistle has a
+// lead for each clock of reporting in: the unit that is to come.
+func owingOf(s event.State, due string, units *orgs.Tree) owing {
 	switch s := s.(type) {
 	case demand.State:
 		return owing{number: s.Number, unit: string(s.Unit), grid: s.Grid, raisedBy: s.RaisedBy.ID, confidential: s.Kind == demand.Report}
@@ -57,12 +61,17 @@ func owingOf(s event.State, units *orgs.Tree) owing {
 		return o
 	case dispute.State:
 		return owing{unit: string(s.Unit)}
+	case whistle.State:
+		called, _ := s.Called(due)
+		return owing{unit: string(s.Street), lead: string(called.Code)}
+	case admission.State:
+		return owing{unit: string(s.Office)}
 	}
 	return owing{}
 }
 
 // timed are the streams whose clocks have rows.
-var timed = []stream.Category{stream.Demand, stream.Topic, stream.Order, stream.Dispute}
+var timed = []stream.Category{stream.Demand, stream.Topic, stream.Order, stream.Dispute, stream.Whistle, stream.Admission}
 
 func clockMark(id stream.ID, due string) []byte {
 	return bytesOf(stream.Derive("clock", id.String(), due))
@@ -76,8 +85,6 @@ func (Deadlines) Apply(tx *Tx, e Entry) error {
 	id := e.Stream.ID()
 	was, _ := event.Clocks(e.Before)
 	is, _ := event.Clocks(e.After)
-	now := owingOf(e.After, e.Units)
-	same := owingOf(e.Before, e.Units) == now
 	for _, d := range was {
 		if !slices.ContainsFunc(is, func(x calendar.Due) bool { return x.ID == d.ID }) {
 			tx.Delete("deadlines", clockMark(id, d.ID))
@@ -85,7 +92,8 @@ func (Deadlines) Apply(tx *Tx, e Entry) error {
 	}
 	for _, d := range is {
 		i := slices.IndexFunc(was, func(x calendar.Due) bool { return x.ID == d.ID })
-		if same && i >= 0 && was[i].Due.Equal(d.Due) && was[i].Provisional == d.Provisional {
+		now := owingOf(e.After, d.ID, e.Units)
+		if i >= 0 && owingOf(e.Before, d.ID, e.Units) == now && was[i].Due.Equal(d.Due) && was[i].Provisional == d.Provisional {
 			continue
 		}
 		at := siteOf(e.Units, orgs.UnitCode(now.unit), now.grid)
@@ -98,16 +106,16 @@ func (Deadlines) Apply(tx *Tx, e Entry) error {
 
 // DeadlineRow is one running clock of a list.
 type DeadlineRow struct {
-	Kind        stream.Category // demand, topic, order or dispute
+	Kind        stream.Category // demand, topic, order, dispute, whistle or admission
 	ID          stream.ID
-	Number      string // of a dispute ""
+	Number      string // of a dispute, whistle or admission ""
 	DueID       string
 	Clock       calendar.Clock
 	Due         time.Time
 	StartedAt   time.Time
 	Provisional bool
-	Unit        orgs.UnitCode // where the matter lies
-	Lead        orgs.UnitCode // of an order: the unit that leads it
+	Unit        orgs.UnitCode // where the matter lies; of a whistle the street that blew, of an admission the district or city that decides
+	Lead        orgs.UnitCode // of an order: the unit that leads it; of a clock of reporting in: the unit that is to come
 	Path        string
 }
 
@@ -124,7 +132,8 @@ type DeadlineFilter struct {
 }
 
 // Deadlines lists the running clocks of the cases that the viewer's lists hold, the earliest due first; of disputes
-// those whose matter lies in the viewer's seat. It returns [ErrLimit] and [ErrCursor].
+// those whose matter lies in the viewer's seat. Admissions that concern the seat from outside cost a pass over the places
+// of all admissions, a few for each. It returns [ErrLimit] and [ErrCursor].
 func (v *Views) Deadlines(ctx context.Context, who Viewer, f DeadlineFilter) (rows []DeadlineRow, next string, err error) {
 	if f.Limit < 1 || f.Limit > 200 {
 		return nil, "", ErrLimit
@@ -218,8 +227,12 @@ func (f DeadlineFilter) terms(who Viewer, units *orgs.Tree, keyset []condition) 
 		from := "deadlines AS d INDEXED BY " + indexName("deadlines", "due", "mark")
 		switch {
 		case a.through != "":
-			from = "(SELECT DISTINCT id FROM reach WHERE kind IN ('demand', 'order') AND seat = ?) AS x CROSS JOIN deadlines AS d ON d.id = x.id"
+			from = "(SELECT DISTINCT id FROM reach WHERE kind IN ('demand', 'order', 'whistle') AND seat = ?) AS x CROSS JOIN deadlines AS d ON d.id = x.id"
 			t.args = append(t.args, a.through)
+		case a.concerned != "":
+			c := concerned("p.path", a.concerned)
+			from = "(SELECT DISTINCT p.admission AS id FROM admission_places AS p WHERE " + c.text + ") AS x CROSS JOIN deadlines AS d ON d.id = x.id"
+			t.args = append(t.args, c.args...)
 		case enter != "":
 			from = "deadlines AS d INDEXED BY " + indexName("deadlines", enter, "due", "mark")
 			conditions = append(conditions, condition{"d." + enter + " = ?", []any{with}})
@@ -234,17 +247,20 @@ func (f DeadlineFilter) terms(who Viewer, units *orgs.Tree, keyset []condition) 
 	return ts
 }
 
-// seenFor lists the rules by which the viewer sees clocks: those of the three lists, each asked once for all kinds of case.
+// seenFor lists the rules by which the viewer sees clocks: those of the lists, each asked once for all kinds of case.
 func seenFor(who Viewer, units *orgs.Tree, place orgs.UnitCode) []reason {
 	seen := listing{category: stream.Topic, raised: true, confidential: true}.reasons(who, units, place) // the place, and what one raised
 	for _, a := range orderList.reasons(who, units, place) {
 		switch {
-		case a.through != "": // because of an order, never a confidential demand
+		case a.through != "": // because of an order, never a confidential demand; or called by a whistle
 			a.conditions = []condition{{text: "d.confidential = 0"}}
 			seen = append(seen, a)
 		case a.level == "lead":
 			seen = append(seen, a)
 		}
+	}
+	if seat := seatCode(who.Seat); !who.All && who.Seat != "" && units.Path(seat) == who.Seat {
+		seen = append(seen, reason{conditions: []condition{{text: "1"}}, concerned: who.Seat})
 	}
 	return seen
 }

@@ -9,14 +9,17 @@ import (
 	"testing"
 	"time"
 
+	"gridcase/domain/admission"
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
+	"gridcase/domain/duty"
 	"gridcase/domain/event"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
 	"gridcase/domain/stream"
 	"gridcase/domain/topic"
+	"gridcase/domain/whistle"
 	"gridcase/eventlog/mem"
 )
 
@@ -34,6 +37,10 @@ func runningClocks(h *history, s sees, who Viewer) map[string]calendar.Due {
 			seen = s.order(who, st)
 		case dispute.State:
 			seen = who.All || s.reaches(who, st.Unit)
+		case whistle.State:
+			seen = s.whistle(who, st)
+		case admission.State:
+			seen = s.admission(who, st)
 		}
 		running, _ := event.Clocks(state)
 		for _, d := range running {
@@ -47,11 +54,14 @@ func runningClocks(h *history, s sees, who Viewer) map[string]calendar.Due {
 
 // TestLawDeadlinesAreTheRunningClocksOfWhatIsVisible: deadlines(v) = running clocks of {x | visible(v, x)}, earliest first.
 func TestLawDeadlinesAreTheRunningClocksOfWhatIsVisible(t *testing.T) {
-	cells := 0
+	cells, ofKind := 0, map[stream.Category]int{}
 	for seed := range uint64(3) {
 		log, h := sample(t, 70+seed, 500)
 		quarrel := stream.Of(stream.Dispute, stream.Derive("quarrel"))
 		h.add(quarrel, dispute.Opened{Demand: h.demands[0], Unit: "150105003001", Rung: 2, RungDue: h.due(calendar.Rung)})
+		wide := stream.Of(stream.Admission, stream.Derive("wide")) // asked of two districts, so that the city decides
+		h.add(wide, admission.Requested{By: "150105-d02", Office: "150100", Matter: "120101", Role: duty.Lead, Units: []orgs.UnitCode{"150105003001", "150102001"},
+			From: calendar.DateOf(h.now) + 40, Until: calendar.DateOf(h.now) + 90, Task: "排查", Basis: "依据", Staff: 1, Decide: h.due(calendar.Admission)})
 		r := open(t, t.TempDir(), log)
 		wait(t, r, h.end)
 		ctx, v, rule := t.Context(), r.Views(), sees{h, r.Units()}
@@ -65,6 +75,7 @@ func TestLawDeadlinesAreTheRunningClocksOfWhatIsVisible(t *testing.T) {
 					t.Fatalf("%+v: %s is listed twice", who, key)
 				}
 				got[key] = want[key]
+				ofKind[row.Kind]++
 				if d := want[key]; !d.Due.Equal(row.Due) || d.Clock != row.Clock || d.Provisional != row.Provisional || !d.StartedAt.Equal(row.StartedAt) {
 					t.Fatalf("%+v: got %+v, want %+v", who, row, d)
 				}
@@ -78,10 +89,10 @@ func TestLawDeadlinesAreTheRunningClocksOfWhatIsVisible(t *testing.T) {
 			cells += len(want)
 		}
 	}
-	if cells < 3000 {
-		t.Errorf("only %d cells", cells)
+	if cells < 3000 || len(ofKind) != len(timed) || ofKind[stream.Whistle] < 100 || ofKind[stream.Admission] < 100 {
+		t.Errorf("only %d cells: %v", cells, ofKind)
 	}
-	t.Logf("%d cells", cells)
+	t.Logf("%d cells: %v", cells, ofKind)
 }
 
 func TestDeadlinesAreNarrowed(t *testing.T) {
@@ -108,6 +119,9 @@ func TestDeadlinesAreNarrowed(t *testing.T) {
 		"before":          {DeadlineFilter{Before: middle}, func(d DeadlineRow) bool { return d.Due.Before(middle) }},
 		"lead":            {DeadlineFilter{Lead: lead}, func(d DeadlineRow) bool { return d.Lead == lead }},
 		"community":       {DeadlineFilter{Unit: "150105003001"}, func(d DeadlineRow) bool { return strings.Contains(d.Path, "/150105003001/") }},
+		"whistles":        {DeadlineFilter{Kind: stream.Whistle}, func(d DeadlineRow) bool { return d.Kind == stream.Whistle }},
+		"admissions":      {DeadlineFilter{Kind: stream.Admission}, func(d DeadlineRow) bool { return d.Kind == stream.Admission }},
+		"called":          {DeadlineFilter{Lead: "150105-d02", Clock: calendar.ReportIn}, func(d DeadlineRow) bool { return d.Lead == "150105-d02" && d.Kind == stream.Whistle }},
 		"street":          {DeadlineFilter{Unit: "150105004"}, func(d DeadlineRow) bool { return strings.Contains(d.Path, "/150105004/") }},
 		"district":        {DeadlineFilter{Unit: "150102"}, func(d DeadlineRow) bool { return strings.Contains(d.Path, "/150102/") }},
 		"nowhere":         {DeadlineFilter{Unit: "nowhere"}, func(DeadlineRow) bool { return false }},
@@ -130,6 +144,53 @@ func TestDeadlinesAreNarrowed(t *testing.T) {
 	}
 	if _, _, err := r.Views().Deadlines(t.Context(), all, DeadlineFilter{}); !errors.Is(err, ErrLimit) {
 		t.Errorf("a page without rows: got %v, want ErrLimit", err)
+	}
+}
+
+// TestAWhistleOwesAClockForEachUnitThatIsToCome: a unit that comes has no row any more; when the whistle is over, the
+// street owes the cards, and when those are given nobody owes anything.
+func TestAWhistleOwesAClockForEachUnitThatIsToCome(t *testing.T) {
+	log := mem.Open()
+	h := newHistory(t, log, 1)
+	h.organise()
+	r := open(t, t.TempDir(), log)
+	name := stream.Of(stream.Whistle, stream.Derive("w"))
+	const agency, firm = orgs.UnitCode("150105003-a01"), orgs.UnitCode("150105003001-p01")
+	b := whistle.Blown{Street: "150105003", Class: whistle.Urgent, Place: "150105003", Task: "整治"}
+	for i, u := range []orgs.UnitCode{agency, firm} {
+		d := h.due(calendar.ReportIn)
+		d.ID = fmt.Sprintf("report_in/%d/0/%d", i+1, i+1)
+		b.Units = append(b.Units, whistle.Summons{Unit: u, ReportIn: d})
+	}
+	h.add(name, b)
+	for _, step := range []struct {
+		does event.Body
+		want []string // clock and lead
+	}{
+		{nil, []string{"report_in 150105003-a01", "report_in 150105003001-p01"}},
+		{whistle.UnitReportedIn{Unit: agency, At: h.now}, []string{"report_in 150105003001-p01"}},
+		{whistle.UnitAbsent{Unit: firm, ID: "report_in/2/0/2", Due: b.Units[1].ReportIn.Due}, []string{"report_in 150105003001-p01"}}, // it may still come
+		{whistle.Concluded{Outcome: "已恢复", At: h.now, Score: h.due(calendar.Score)}, []string{"score "}},
+		{whistle.Scored{}, nil},
+	} {
+		if step.does != nil {
+			h.add(name, step.does)
+		}
+		wait(t, r, h.end)
+		for _, seat := range []string{"/150100/150105/150105003/", "/150100/150105/150105003/150105003-a01/"} {
+			rows, _, err := r.Views().Deadlines(t.Context(), Viewer{Seat: seat}, DeadlineFilter{Page: Page{Limit: 9}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []string
+			for _, d := range rows {
+				got = append(got, string(d.Clock)+" "+string(d.Lead))
+			}
+			slices.Sort(got)
+			if !slices.Equal(got, step.want) {
+				t.Errorf("%T, seen from %s: got %q, want %q", step.does, seat, got, step.want)
+			}
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -25,6 +26,7 @@ import (
 	"gridcase/domain/event"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
+	"gridcase/domain/rule"
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
 	"gridcase/domain/topic"
@@ -414,7 +416,9 @@ func (h *history) moveOrder(id stream.ID) {
 func (h *history) govern() {
 	r := h.random
 	today := calendar.DateOf(h.now)
-	switch r.IntN(4) {
+	switch r.IntN(5) {
+	case 4:
+		h.recount()
 	case 0:
 		unit := pick(r, []orgs.UnitCode{"150100", "150105"})
 		name := stream.Keyed(stream.Duties, string(unit))
@@ -440,6 +444,28 @@ func (h *history) govern() {
 			admission.Escalated{From: 4, To: 5, Unit: "150100", Rule: "E5"},
 		}))
 	}
+}
+
+// recount has a clock of some stream counted anew: confirmed, or moved to a later due.
+func (h *history) recount() {
+	names := slices.DeleteFunc(slices.Sorted(maps.Keys(h.states)), func(n stream.Name) bool {
+		running, _ := event.Clocks(h.states[n])
+		return len(running) == 0
+	})
+	if len(names) == 0 {
+		return
+	}
+	n := pick(h.random, names)
+	running, _ := event.Clocks(h.states[n])
+	old := pick(h.random, running)
+	due := old
+	due.Provisional = false
+	if h.random.IntN(3) > 0 {
+		due.ID, due.Due = fmt.Sprint(old.Clock, "/1/1/", h.n), old.Due.Add(24*time.Hour)
+	}
+	r := rule.Recount{Replaces: old.ID, Clock: due, Reason: "放假通知已发布"}
+	h.add(n, map[stream.Category]event.Body{stream.Demand: demand.DeadlineRecomputed(r), stream.Topic: topic.DeadlineRecomputed(r), stream.Order: order.DeadlineRecomputed(r),
+		stream.Dispute: dispute.DeadlineRecomputed(r), stream.Whistle: whistle.DeadlineRecomputed(r), stream.Admission: admission.DeadlineRecomputed(r)}[n.Category()])
 }
 
 // escalated lifts an order one level higher than it is.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"gridcase/domain/admission"
 	"gridcase/domain/demand"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
@@ -100,6 +101,17 @@ func (s sees) summons(v Viewer, w whistle.State, u orgs.UnitCode) bool {
 
 func (s sees) whistle(v Viewer, w whistle.State) bool {
 	return slices.ContainsFunc(w.Units, func(u whistle.Unit) bool { return s.summons(v, w, u.Code) })
+}
+
+// admission: whoever asks, and whoever would bear it, with all that lies above them and in them.
+func (s sees) admission(v Viewer, a admission.State) bool {
+	if v.All {
+		return true
+	}
+	seat, known := s.units.Unit(seatCode(v.Seat))
+	return known && s.units.Path(seat.Code) == v.Seat && slices.ContainsFunc(append([]orgs.UnitCode{a.By}, a.Wanted...), func(u orgs.UnitCode) bool {
+		return s.units.Within(u, seat.Code) || s.units.Within(seat.Code, u)
+	})
 }
 
 // viewers are all seats there are, with and without their powers, and those who have no seat.

@@ -76,6 +76,7 @@ type reason struct {
 	level      string
 	value      string
 	through    string // the seat, if the rows are those of the table reach
+	concerned  string // the seat's path, if the rows are those of admissions that concern it
 }
 
 // reasons lists the rules by which the viewer sees rows of a listing. If all rows asked for lie in place and the seat reaches it,

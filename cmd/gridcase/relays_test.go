@@ -158,7 +158,7 @@ func TestWhatARelayHasToTellSurvivesKill9(t *testing.T) {
 			t.Errorf("%s is not in the file, or another", id)
 		}
 	}
-	log, err := openLog(t.Context(), dir)
+	log, err := openLog(t.Context(), dir, houseOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,11 @@ type (
 		Supports bool
 		Reason   sealed.Public
 	}
-	RecordFunding struct{ Reference sealed.Public }
+	RecordFunding     struct{ Reference sealed.Public }
+	RecomputeDeadline struct {
+		ID     string // of the due instant
+		Reason sealed.Public
+	}
 
 	// The clock's own; each decides nothing when the step was taken or it fired before.
 	RaiseWarning struct{ ID string }
@@ -64,17 +68,18 @@ type (
 )
 
 // The names of the commands.
-func (Request) Name() string       { return "request" }
-func (OpenReview) Name() string    { return "open-review" }
-func (Withdraw) Name() string      { return "withdraw" }
-func (Grant) Name() string         { return "grant" }
-func (Refuse) Name() string        { return "refuse" }
-func (Revoke) Name() string        { return "revoke" }
-func (Expire) Name() string        { return "expire" }
-func (RecordOpinion) Name() string { return "record-opinion" }
-func (RecordFunding) Name() string { return "record-funding" }
-func (RaiseWarning) Name() string  { return "raise-warning" }
-func (ExpireClock) Name() string   { return "expire-clock" }
+func (Request) Name() string           { return "request" }
+func (OpenReview) Name() string        { return "open-review" }
+func (Withdraw) Name() string          { return "withdraw" }
+func (Grant) Name() string             { return "grant" }
+func (Refuse) Name() string            { return "refuse" }
+func (Revoke) Name() string            { return "revoke" }
+func (Expire) Name() string            { return "expire" }
+func (RecordOpinion) Name() string     { return "record-opinion" }
+func (RecordFunding) Name() string     { return "record-funding" }
+func (RecomputeDeadline) Name() string { return "recompute-deadline" }
+func (RaiseWarning) Name() string      { return "raise-warning" }
+func (ExpireClock) Name() string       { return "expire-clock" }
 
 // Limits of ours, where no law says more.
 const (
@@ -392,4 +397,14 @@ func (c ExpireClock) decide(s State, at rule.At) (Event, error) {
 		return nil, firm(r)
 	}
 	return ClockExpired(*x), nil
+}
+
+// RecomputeDeadline counts a running clock anew with the calendar there is now: after a notice has arrived, or was corrected.
+func (c RecomputeDeadline) decide(s State, at rule.At) (Event, error) {
+	old, _ := s.Running.Due(c.ID)
+	r, err := rule.Recounted(at, s.Office, old, old.StartedAt, s.dueID(old.Clock), c.Reason)
+	if r == nil {
+		return nil, err
+	}
+	return DeadlineRecomputed(*r), nil
 }

@@ -93,16 +93,21 @@ type ClockExpired rule.Expiry
 // Escalated records that an unanswered request has the attention of a higher level (升级, rule E5).
 type Escalated rule.Escalation
 
+// DeadlineRecomputed records that a due instant was counted anew, because a notice has arrived (rule R24) or an arbiter
+// says so; the later of old and new holds.
+type DeadlineRecomputed rule.Recount
+
 // The stored names. They never change; a changed meaning is a new version.
-func (Requested) EventType() string       { return "admission-requested/1" }
-func (ReviewOpened) EventType() string    { return "admission-review-opened/1" }
-func (Withdrawn) EventType() string       { return "admission-withdrawn/1" }
-func (Granted) EventType() string         { return "admission-granted/1" }
-func (Refused) EventType() string         { return "admission-refused/1" }
-func (Revoked) EventType() string         { return "admission-revoked/1" }
-func (Expired) EventType() string         { return "admission-expired/1" }
-func (OpinionRecorded) EventType() string { return "street-opinion-recorded/1" }
-func (Funded) EventType() string          { return "admission-funded/1" }
-func (WarningRaised) EventType() string   { return "admission-warning-raised/1" }
-func (ClockExpired) EventType() string    { return "admission-clock-expired/1" }
-func (Escalated) EventType() string       { return "admission-escalated/1" }
+func (Requested) EventType() string          { return "admission-requested/1" }
+func (ReviewOpened) EventType() string       { return "admission-review-opened/1" }
+func (Withdrawn) EventType() string          { return "admission-withdrawn/1" }
+func (Granted) EventType() string            { return "admission-granted/1" }
+func (Refused) EventType() string            { return "admission-refused/1" }
+func (Revoked) EventType() string            { return "admission-revoked/1" }
+func (Expired) EventType() string            { return "admission-expired/1" }
+func (OpinionRecorded) EventType() string    { return "street-opinion-recorded/1" }
+func (Funded) EventType() string             { return "admission-funded/1" }
+func (WarningRaised) EventType() string      { return "admission-warning-raised/1" }
+func (ClockExpired) EventType() string       { return "admission-clock-expired/1" }
+func (Escalated) EventType() string          { return "admission-escalated/1" }
+func (DeadlineRecomputed) EventType() string { return "admission-deadline-recomputed/1" }

@@ -66,7 +66,7 @@ func broken(s State, history []entry) []string {
 func anyStep(st *story) *rapid.Generator[step] {
 	others := []rule.Actor{asker, officer, second, clock, as(orgs.UnitHead, bureau), as(orgs.AdmissionOfficer, city), as(orgs.AdmissionOfficer, nextDistrict),
 		as(orgs.StreetLeader, street), as(orgs.CommunitySecretary, home), as(orgs.CommunitySecretary, neighbour)}
-	right := map[string]rule.Actor{"request": asker, "withdraw": asker, "expire": clock, "raise-warning": clock, "expire-clock": clock, "record-opinion": as(orgs.CommunitySecretary, home)}
+	right := map[string]rule.Actor{"request": asker, "withdraw": asker, "expire": clock, "raise-warning": clock, "expire-clock": clock, "recompute-deadline": arbiter, "record-opinion": as(orgs.CommunitySecretary, home)}
 	return rapid.Custom(func(t *rapid.T) step {
 		c := rapid.SampledFrom(commands).Draw(t, "command")
 		a, fits := right[c.Name()]
@@ -90,9 +90,14 @@ func anyStep(st *story) *rapid.Generator[step] {
 				c = RaiseWarning{id}
 			case ExpireClock:
 				c = ExpireClock{id}
+			case RecomputeDeadline:
+				c = RecomputeDeadline{ID: id, Reason: "放假通知已更正"}
 			}
 		}
 		s := by(a, c, rapid.SampledFrom([]time.Duration{0, time.Second, time.Hour, 2 * day, 20 * day, 60 * day}).Draw(t, "after"))
+		if c.Name() == "recompute-deadline" {
+			s.rules = shut()
+		}
 		if rapid.IntRange(0, 4).Draw(t, "alone") > 0 {
 			s.second = &second
 		}

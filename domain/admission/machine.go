@@ -53,6 +53,7 @@ var Machine = rule.Machine[Phase]{
 		{Command: "record-opinion", Event: "street-opinion-recorded", In: []Phase{PhaseReviewing},
 			Actors: []orgs.Role{orgs.StreetLeader, orgs.CommunitySecretary}},
 		{Command: "record-funding", Event: "admission-funded", In: []Phase{PhaseGranted}, Actors: []orgs.Role{orgs.AdmissionOfficer}},
+		{Command: "recompute-deadline", Event: "admission-deadline-recomputed", In: undecided, Actors: []orgs.Role{orgs.Arbiter, orgs.System}},
 		{Command: "raise-warning", Event: "admission-warning-raised", In: []Phase{PhaseRequested, PhaseReviewing, PhaseGranted},
 			Actors: []orgs.Role{orgs.System}},
 		{Command: "expire-clock", Event: "admission-clock-expired", In: undecided, Actors: []orgs.Role{orgs.System}},

@@ -34,6 +34,8 @@ var witnesses = []witness{
 	{"", isRequested, by(clock, RaiseWarning{"admission/0/0/1"}, 20*day)},
 	{"", isReviewing, by(clock, RaiseWarning{"admission/0/0/1"}, 20*day)},
 	{"", isGranted, by(clock, RaiseWarning{"expiry/0/0/2"}, 118*day+18*3600e9)},
+	{"", isRequested, recounting},
+	{"", isReviewing, recounting},
 	{"", isRequested, by(clock, ExpireClock{"admission/0/0/1"}, 40*day)},
 	{"", isReviewing, by(clock, ExpireClock{"admission/0/0/1"}, 40*day)},
 }

@@ -132,6 +132,9 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 		}
 	case Funded:
 		s.Paid, s.FundedAt = e.Reference, st.Recorded
+	case DeadlineRecomputed:
+		s.Running, s.Fired = rule.Recount(e).Apply(s.Running, s.Fired, st.Recorded)
+		s.Dues++
 	case WarningRaised:
 		s.Fired = s.Fired.Warned(rule.Warning(e))
 	case ClockExpired:

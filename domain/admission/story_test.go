@@ -60,6 +60,7 @@ func as(r orgs.Role, u orgs.UnitCode) rule.Actor {
 var (
 	asker   = as(orgs.UnitHead, department)
 	officer = as(orgs.AdmissionOfficer, district)
+	arbiter = as(orgs.Arbiter, district)
 	second  = rule.Actor{ID: "k-second", Role: orgs.AdmissionOfficer, Unit: district}
 	clock   = rule.Actor{ID: "clock", Role: orgs.System}
 )
@@ -91,8 +92,9 @@ type step struct {
 	command Command
 	by      rule.Actor
 	second  *rule.Actor
-	after   time.Duration // since the step before; a minute if zero
-	ahead   time.Duration // how far in the future it is said to have happened
+	rules   calendar.Rules // no policy: those of the tests
+	after   time.Duration  // since the step before; a minute if zero
+	ahead   time.Duration  // how far in the future it is said to have happened
 }
 
 func by(a rule.Actor, c Command, after ...time.Duration) step {
@@ -100,6 +102,12 @@ func by(a rule.Actor, c Command, after ...time.Duration) step {
 	if len(after) > 0 {
 		s.after = after[0]
 	}
+	return s
+}
+
+// under puts a step under other rules.
+func (s step) under(r calendar.Rules) step {
+	s.rules = r
 	return s
 }
 
@@ -132,7 +140,10 @@ func begin() *story {
 // meet completes the circumstances of a step and moves the clock.
 func (st *story) meet(s step) rule.At {
 	st.now = st.now.Add(s.after)
-	return rule.At{Stamp: rule.Stamp{Actor: s.by, Second: s.second, Occurred: st.now.Add(s.ahead), Recorded: st.now}, Facts: facts, Units: st.units, Clocks: rules, Gate: st.gate}
+	if s.rules.Policy == nil {
+		s.rules = rules
+	}
+	return rule.At{Stamp: rule.Stamp{Actor: s.by, Second: s.second, Occurred: st.now.Add(s.ahead), Recorded: st.now}, Facts: facts, Units: st.units, Clocks: s.rules, Gate: st.gate}
 }
 
 // does takes a step and appends what it decides.
@@ -214,6 +225,7 @@ func (st *story) due() string {
 var (
 	isRequested = []step{by(asker, asking())}
 	isReviewing = when(isRequested, by(officer, OpenReview{}))
+	recounting  = by(arbiter, RecomputeDeadline{ID: "admission/0/0/1", Reason: "放假通知已更正"}).under(shut())
 	granting    = both(officer, second, Grant{Funding: "呼财〔2026〕7号"})
 	isGranted   = when(isReviewing, granting)
 	isRefused   = when(isReviewing, by(officer, Refuse{Reason: "属部门本职"}))
@@ -230,4 +242,21 @@ var reach = map[Phase][]step{
 
 // commands are all of them, as they succeed where they can.
 var commands = []Command{asking(), OpenReview{}, Withdraw{}, granting.command, Refuse{Reason: "理由"}, Revoke{Reason: "理由"}, Expire{"expiry/0/0/2"},
-	RecordOpinion{Supports: true}, RecordFunding{Reference: sealed.Public("凭证")}, RaiseWarning{"admission/0/0/1"}, ExpireClock{"admission/0/0/1"}}
+	RecordOpinion{Supports: true}, RecordFunding{Reference: sealed.Public("凭证")}, RaiseWarning{"admission/0/0/1"}, ExpireClock{"admission/0/0/1"},
+	RecomputeDeadline{ID: "admission/0/0/1", Reason: "放假通知已更正"}}
+
+// shut are the rules when a correction has taken all days off from the morning until the end of September, and natural days roll:
+// whatever is counted in days, or in hours of service, falls later.
+func shut() calendar.Rules {
+	n := calendar.Notice{Year: 2026, Source: "https://example.org/shut"}
+	for d := calendar.DateOf(morning); d <= calendar.DateOf(morning)+212; d++ {
+		n.Off = append(n.Off, d)
+	}
+	c, err := calendar.China().With(n)
+	if err != nil {
+		panic(err)
+	}
+	p := calendar.DefaultPolicy()
+	p.NaturalRoll = calendar.NextWorkingDay
+	return calendar.Rules{Calendar: c, Policy: p}
+}

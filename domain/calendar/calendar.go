@@ -60,7 +60,7 @@ type span struct{ from, to Date }
 // It returns [ErrNotice] if a notice names no day off, names a date twice or one that is not of its year or a
 // neighbouring one, or gives an occasion for days that it does not name.
 func New(notices ...Notice) (*Calendar, error) {
-	c := &Calendar{version: "cn-0#0"}
+	c := &Calendar{version: versionOf(nil)}
 	if len(notices) == 0 {
 		return c, nil
 	}
@@ -87,12 +87,19 @@ func New(notices ...Notice) (*Calendar, error) {
 			c.day[d-c.first] = -int16(i + 1)
 		}
 	}
-	years := c.Years()
-	c.settled = settledSpans(years)
-	newest := years[len(years)-1]
-	since := slices.IndexFunc(notices, func(n Notice) bool { return n.Year == newest })
-	c.version = fmt.Sprintf("cn-%d#%d", newest, len(notices)-since)
+	c.settled, c.version = settledSpans(c.Years()), versionOf(notices)
 	return c, nil
+}
+
+// versionOf names what is loaded by the newest known year and the publications since its first.
+func versionOf(notices []Notice) string {
+	newest, since := 0, 0
+	for i, n := range notices {
+		if n.Year > newest {
+			newest, since = n.Year, i
+		}
+	}
+	return fmt.Sprintf("cn-%d#%d", newest, len(notices)-since)
 }
 
 func (n Notice) check() error {
@@ -196,16 +203,28 @@ func (c *Calendar) Notices() []Notice { return slices.Clone(c.notices) }
 
 // AsOf returns the calendar as it was at one of its versions, false if it never had that version.
 func (c *Calendar) AsOf(version string) (*Calendar, bool) {
+	n := c.since(version)
+	if n < 0 {
+		return nil, false
+	}
+	then, err := New(c.notices[:n]...)
+	if err != nil {
+		panic(err) // each notice was accepted before
+	}
+	return then, true
+}
+
+// Includes reports whether the calendar is at a version, or has come further since: it holds every publication of then.
+func (c *Calendar) Includes(version string) bool { return c.since(version) >= 0 }
+
+// since returns how many publications the calendar had at a version, -1 if it never had that version.
+func (c *Calendar) since(version string) int {
 	for n := len(c.notices); n >= 0; n-- {
-		then, err := New(c.notices[:n]...)
-		if err != nil {
-			panic(err) // each notice was accepted before
-		}
-		if then.version == version {
-			return then, true
+		if versionOf(c.notices[:n]) == version {
+			return n
 		}
 	}
-	return nil, false
+	return -1
 }
 
 // With returns the calendar after one more publication. It returns [ErrNotice] as [New] does.

@@ -294,14 +294,19 @@ func TestACalendarIsHadAgainAtEachOfItsVersions(t *testing.T) {
 	} else {
 		all, c = append(all, next), next
 	}
-	for _, then := range all {
+	for i, then := range all {
+		for j, other := range all {
+			if got := other.Includes(then.Version()); got != (j >= i) {
+				t.Errorf("%s includes %s: %v, want %v", other.Version(), then.Version(), got, j >= i)
+			}
+		}
 		got, known := c.AsOf(then.Version())
 		if !known || !reflect.DeepEqual(got, then) {
 			t.Errorf("%s: got %v, want the calendar of then", then.Version(), known)
 		}
 	}
-	if _, known := c.AsOf("cn-2027#1"); known {
-		t.Error("a version that never was is known")
+	if _, known := c.AsOf("cn-2027#1"); known || c.Includes("cn-2027#1") || !c.Includes("cn-0#0") {
+		t.Error("a version that never was is known, or the empty calendar is not")
 	}
 }
 

@@ -104,6 +104,7 @@ const (
 	Conclude    Clock = "conclude"
 	MeetingWait Clock = "notice" // a minimum wait: publication → meeting
 	TopicReview Clock = "topic_review"
+	VoteCount   Clock = "vote_count" // the vote closed → its count is recorded; ours
 
 	// on an order
 	Sign              Clock = "sign"
@@ -140,7 +141,7 @@ const (
 // clocks lists them all, as above.
 var clocks = []Clock{
 	Accept, Triage, TopicNews, Promise, Callback,
-	Open, Deliberate, Handover, Conclude, MeetingWait, TopicReview,
+	Open, Deliberate, Handover, Conclude, MeetingWait, TopicReview, VoteCount,
 	Sign, Contact, Handle, Return, ReturnDecision, Redispatch, SuspensionReview, Verify, Rework, ExtensionDecision, Supervision,
 	ReportIn, Score, Admission, Expiry, Refer, Rung, Fulfil, Evaluation, Objection, ObjectionDecision,
 }
@@ -154,7 +155,7 @@ func Clocks() []Clock { return slices.Clone(clocks) }
 // Dated reports whether c only ever runs to a named date ([Rules.Until]) and so has no amount in a policy.
 func (c Clock) Dated() bool {
 	switch c {
-	case TopicReview, SuspensionReview, Expiry, Fulfil:
+	case TopicReview, VoteCount, SuspensionReview, Expiry, Fulfil:
 		return true
 	}
 	return false

@@ -138,3 +138,13 @@ func reachBy(at rule.At, callback calendar.Due) time.Time {
 	}
 	return closes
 }
+
+// RecomputeDeadline counts a running clock anew with the calendar there is now: after a notice has arrived, or was corrected.
+func (c RecomputeDeadline) decide(s State, at rule.At) (Event, error) {
+	old, _ := s.Running.Due(c.ID)
+	r, err := rule.Recounted(at, s.Unit, old, old.StartedAt, s.dueID(old.Clock), c.Reason)
+	if r == nil {
+		return nil, err
+	}
+	return DeadlineRecomputed(*r), nil
+}

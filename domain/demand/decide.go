@@ -144,6 +144,10 @@ type (
 		Summary sealed.Public
 		Topic   stream.ID // the topic that the fact is about, zero if it is about an order
 	}
+	RecomputeDeadline struct {
+		ID     string // of the due instant
+		Reason sealed.Public
+	}
 )
 
 // The clock's own commands. Each decides nothing when its time has passed over: the step was taken, or it fired before.
@@ -182,6 +186,7 @@ func (Urge) Name() string                  { return "urge" }
 func (RecordCallbackAttempt) Name() string { return "record-callback-attempt" }
 func (Rerate) Name() string                { return "rerate" }
 func (NoteProgress) Name() string          { return "note-progress" }
+func (RecomputeDeadline) Name() string     { return "recompute-deadline" }
 func (RaiseWarning) Name() string          { return "raise-warning" }
 func (ExpireClock) Name() string           { return "expire-clock" }
 

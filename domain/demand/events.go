@@ -390,36 +390,41 @@ type ClockExpired rule.Expiry
 // Escalated records that the demand has the attention of a higher level (升级, rules E5–E7). Who holds it, and its clocks, stay.
 type Escalated rule.Escalation
 
+// DeadlineRecomputed records that a due instant was counted anew, because a notice has arrived (rule R24) or an arbiter
+// says so; the later of old and new holds.
+type DeadlineRecomputed rule.Recount
+
 // The stored names. They never change; a changed meaning is a new version.
-func (Raised) EventType() string            { return "demand-raised/1" }
-func (Accepted) EventType() string          { return "demand-accepted/1" }
-func (AnsweredOnTheSpot) EventType() string { return "demand-answered-on-the-spot/1" }
-func (Declined) EventType() string          { return "demand-declined/1" }
-func (Redirected) EventType() string        { return "demand-redirected/1" }
-func (Withdrawn) EventType() string         { return "demand-withdrawn/1" }
-func (LinkedToTopic) EventType() string     { return "demand-linked-to-topic/1" }
-func (FastTracked) EventType() string       { return "demand-fast-tracked/1" }
-func (UnlinkedFromTopic) EventType() string { return "demand-unlinked-from-topic/1" }
-func (EnteredHandling) EventType() string   { return "demand-entered-handling/1" }
-func (Answered) EventType() string          { return "demand-answered/1" }
-func (ReturnedToTopic) EventType() string   { return "demand-returned-to-topic/1" }
-func (ReturnedToPool) EventType() string    { return "demand-returned-to-pool/1" }
-func (CallbackRecorded) EventType() string  { return "callback-recorded/1" }
-func (CallbackAttempted) EventType() string { return "callback-attempted/1" }
-func (CallbackWaived) EventType() string    { return "callback-waived/1" }
-func (Reopened) EventType() string          { return "demand-reopened/1" }
-func (AppealFiled) EventType() string       { return "decline-appeal-filed/1" }
-func (AppealRejected) EventType() string    { return "decline-appeal-rejected/1" }
-func (AppealUpheld) EventType() string      { return "decline-appeal-upheld/1" }
-func (Supplemented) EventType() string      { return "demand-supplemented/1" }
-func (Supported) EventType() string         { return "demand-supported/1" }
-func (Reclassified) EventType() string      { return "demand-reclassified/1" }
-func (Relocated) EventType() string         { return "demand-relocated/1" }
-func (Split) EventType() string             { return "demand-split/1" }
-func (Related) EventType() string           { return "demand-related/1" }
-func (UrgingReceived) EventType() string    { return "urging-received/1" }
-func (Rerated) EventType() string           { return "satisfaction-rerated/1" }
-func (ProgressNoted) EventType() string     { return "demand-progress-noted/1" }
-func (WarningRaised) EventType() string     { return "demand-warning-raised/1" }
-func (ClockExpired) EventType() string      { return "demand-clock-expired/1" }
-func (Escalated) EventType() string         { return "demand-escalated/1" }
+func (Raised) EventType() string             { return "demand-raised/1" }
+func (Accepted) EventType() string           { return "demand-accepted/1" }
+func (AnsweredOnTheSpot) EventType() string  { return "demand-answered-on-the-spot/1" }
+func (Declined) EventType() string           { return "demand-declined/1" }
+func (Redirected) EventType() string         { return "demand-redirected/1" }
+func (Withdrawn) EventType() string          { return "demand-withdrawn/1" }
+func (LinkedToTopic) EventType() string      { return "demand-linked-to-topic/1" }
+func (FastTracked) EventType() string        { return "demand-fast-tracked/1" }
+func (UnlinkedFromTopic) EventType() string  { return "demand-unlinked-from-topic/1" }
+func (EnteredHandling) EventType() string    { return "demand-entered-handling/1" }
+func (Answered) EventType() string           { return "demand-answered/1" }
+func (ReturnedToTopic) EventType() string    { return "demand-returned-to-topic/1" }
+func (ReturnedToPool) EventType() string     { return "demand-returned-to-pool/1" }
+func (CallbackRecorded) EventType() string   { return "callback-recorded/1" }
+func (CallbackAttempted) EventType() string  { return "callback-attempted/1" }
+func (CallbackWaived) EventType() string     { return "callback-waived/1" }
+func (Reopened) EventType() string           { return "demand-reopened/1" }
+func (AppealFiled) EventType() string        { return "decline-appeal-filed/1" }
+func (AppealRejected) EventType() string     { return "decline-appeal-rejected/1" }
+func (AppealUpheld) EventType() string       { return "decline-appeal-upheld/1" }
+func (Supplemented) EventType() string       { return "demand-supplemented/1" }
+func (Supported) EventType() string          { return "demand-supported/1" }
+func (Reclassified) EventType() string       { return "demand-reclassified/1" }
+func (Relocated) EventType() string          { return "demand-relocated/1" }
+func (Split) EventType() string              { return "demand-split/1" }
+func (Related) EventType() string            { return "demand-related/1" }
+func (UrgingReceived) EventType() string     { return "urging-received/1" }
+func (Rerated) EventType() string            { return "satisfaction-rerated/1" }
+func (ProgressNoted) EventType() string      { return "demand-progress-noted/1" }
+func (WarningRaised) EventType() string      { return "demand-warning-raised/1" }
+func (ClockExpired) EventType() string       { return "demand-clock-expired/1" }
+func (Escalated) EventType() string          { return "demand-escalated/1" }
+func (DeadlineRecomputed) EventType() string { return "demand-deadline-recomputed/1" }

@@ -16,7 +16,7 @@ func everyEvent() []Event {
 		FastTracked{}, UnlinkedFromTopic{}, EnteredHandling{}, Answered{}, ReturnedToTopic{}, ReturnedToPool{},
 		CallbackRecorded{}, CallbackAttempted{}, CallbackWaived{}, Reopened{}, AppealFiled{}, AppealRejected{},
 		AppealUpheld{}, Supplemented{}, Supported{}, Reclassified{}, Relocated{}, Split{}, Related{},
-		UrgingReceived{}, Rerated{}, ProgressNoted{}, WarningRaised{}, ClockExpired{}, Escalated{}}
+		UrgingReceived{}, Rerated{}, ProgressNoted{}, DeadlineRecomputed{}, WarningRaised{}, ClockExpired{}, Escalated{}}
 }
 
 var textType = reflect.TypeFor[sealed.Text]()

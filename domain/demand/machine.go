@@ -113,6 +113,7 @@ var Machine = rule.Machine[Phase]{
 		{Command: "file-appeal", Event: "decline-appeal-filed", In: []Phase{PhaseDeclined}, Actors: []orgs.Role{orgs.Resident, orgs.Channel, orgs.Clerk}},
 		{Command: "reject-appeal", Event: "decline-appeal-rejected", In: []Phase{PhaseDeclined}, Actors: []orgs.Role{orgs.Dispatcher}},
 		{Command: "urge", Event: "urging-received", In: working, Actors: []orgs.Role{orgs.Resident, orgs.Channel, orgs.Clerk}},
+		{Command: "recompute-deadline", Event: "demand-deadline-recomputed", In: open, Actors: []orgs.Role{orgs.Arbiter, orgs.System}},
 		{Command: "record-callback-attempt", Event: "callback-attempted", In: []Phase{PhaseAnswered}, Actors: []orgs.Role{orgs.CallbackAgent}},
 		{Command: "rerate", Event: "satisfaction-rerated", In: []Phase{PhaseClosed}, Actors: []orgs.Role{orgs.Resident, orgs.CallbackAgent, orgs.Channel}},
 		{Command: "note-progress", Event: "demand-progress-noted", In: noted, Actors: []orgs.Role{orgs.System}},

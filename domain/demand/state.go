@@ -242,6 +242,8 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 		if e.TopicNews != nil {
 			s.start(*e.TopicNews)
 		}
+	case DeadlineRecomputed:
+		s.recomputed(rule.Recount(e), st)
 	case WarningRaised:
 		s.Fired = s.Fired.Warned(rule.Warning(e))
 	case ClockExpired:
@@ -284,6 +286,17 @@ func (s *State) answered(d calendar.Due, reachBy time.Time, st rule.Stamp) {
 
 func (s *State) start(d calendar.Due) {
 	s.Running = s.Running.Start(d)
+	s.Dues++
+}
+
+// recomputed puts a due instant in the place of the one it replaces. Nobody stops calling before the first call is due (rule D18).
+func (s *State) recomputed(r rule.Recount, st rule.Stamp) {
+	s.Running, s.Fired = r.Apply(s.Running, s.Fired, st.Recorded)
+	if s.Callback.ID == r.Replaces {
+		if s.Callback = r.Clock; !s.ReachBy.IsZero() && s.ReachBy.Before(r.Clock.Due) {
+			s.ReachBy = r.Clock.Due
+		}
+	}
 	s.Dues++
 }
 

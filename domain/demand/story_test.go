@@ -82,6 +82,7 @@ var (
 	nextCaller   = rule.Actor{ID: "k-next-caller", Role: orgs.CallbackAgent, Unit: hotline}
 	nearCaller   = rule.Actor{ID: "k-near-caller", Role: orgs.CallbackAgent, Unit: home}
 	supervisor   = rule.Actor{ID: "k-supervisor", Role: orgs.Supervisor, Unit: district}
+	arbiter      = rule.Actor{ID: "k-arbiter", Role: orgs.Arbiter, Unit: district}
 	wechat       = rule.Actor{ID: "k-wechat", Role: orgs.Channel, Unit: district}
 	farWechat    = rule.Actor{ID: "k-far-wechat", Role: orgs.Channel, Unit: nextStreet}
 	manager      = rule.Actor{ID: "pm", Role: orgs.System}
@@ -151,6 +152,8 @@ func by(a rule.Actor, c Command, circumstances ...any) step {
 			s.at.Gate = x
 		case *calendar.Policy:
 			s.at.Clocks.Policy = x
+		case calendar.Rules:
+			s.at.Clocks = x
 		case time.Duration:
 			s.after = x
 		case instant:
@@ -199,7 +202,9 @@ func (st *story) meet(s step) rule.At {
 	}
 	at := s.at
 	at.Recorded, at.Occurred, at.Units = st.now, st.now.Add(-s.ago), st.units
-	at.Clocks.Calendar = calendar.China()
+	if at.Clocks.Calendar == nil {
+		at.Clocks.Calendar = calendar.China()
+	}
 	if at.Clocks.Policy == nil {
 		at.Clocks.Policy = calendar.DefaultPolicy()
 	}
@@ -235,6 +240,11 @@ func (st *story) apt(s step) step {
 			return s
 		}
 		s.command = ExpireClock{d.ID}
+	case RecomputeDeadline:
+		if c.ID == "" {
+			s.command = RecomputeDeadline{ID: d.ID, Reason: c.Reason}
+		}
+		return s
 	default:
 		return s
 	}
@@ -242,6 +252,22 @@ func (st *story) apt(s step) step {
 		s.on = on
 	}
 	return s
+}
+
+// shut are the rules when a correction has taken all days off from the morning until the end of September, and natural days roll:
+// whatever is counted in days, or in hours of service, falls later.
+func shut() calendar.Rules {
+	n := calendar.Notice{Year: 2026, Source: "https://example.org/shut"}
+	for d := calendar.DateOf(morning); d <= calendar.DateOf(morning)+212; d++ {
+		n.Off = append(n.Off, d)
+	}
+	c, err := calendar.China().With(n)
+	if err != nil {
+		panic(err)
+	}
+	p := calendar.DefaultPolicy()
+	p.NaturalRoll = calendar.NextWorkingDay
+	return calendar.Rules{Calendar: c, Policy: p}
 }
 
 // does takes a step and appends what it decides.

@@ -72,3 +72,13 @@ func (s State) stands(at rule.At) orgs.UnitCode {
 	}
 	return s.Unit
 }
+
+// RecomputeDeadline counts a running clock anew with the calendar there is now: after a notice has arrived, or was corrected.
+func (c RecomputeDeadline) decide(s State, at rule.At) (Event, error) {
+	old, _ := s.Running.Due(c.ID)
+	r, err := rule.Recounted(at, s.Unit, old, old.StartedAt, s.dueID(old.Clock), c.Reason)
+	if r == nil {
+		return nil, err
+	}
+	return DeadlineRecomputed(*r), nil
+}

@@ -57,6 +57,10 @@ type (
 		Amount  int  // in the kind of the running clock
 		Consent bool // both parties want to go on
 	}
+	RecomputeDeadline struct {
+		ID     string // of the due instant
+		Reason sealed.Public
+	}
 )
 
 // The clock's own commands. Each decides nothing when its time has passed over: the step was taken, or it fired before.
@@ -66,19 +70,20 @@ type (
 )
 
 // The names of the commands.
-func (Open) Name() string             { return "open" }
-func (AcceptMediation) Name() string  { return "accept-mediation" }
-func (DeclineMediation) Name() string { return "decline-mediation" }
-func (RecordAgreement) Name() string  { return "record-agreement" }
-func (FailMediation) Name() string    { return "fail-mediation" }
-func (ReferUp) Name() string          { return "refer-up" }
-func (ReferOut) Name() string         { return "refer-out" }
-func (Withdraw) Name() string         { return "withdraw" }
-func (RecordFulfilment) Name() string { return "record-fulfilment" }
-func (ReportBreach) Name() string     { return "report-breach" }
-func (ExtendRung) Name() string       { return "extend-rung" }
-func (RaiseWarning) Name() string     { return "raise-warning" }
-func (ExpireClock) Name() string      { return "expire-clock" }
+func (Open) Name() string              { return "open" }
+func (AcceptMediation) Name() string   { return "accept-mediation" }
+func (DeclineMediation) Name() string  { return "decline-mediation" }
+func (RecordAgreement) Name() string   { return "record-agreement" }
+func (FailMediation) Name() string     { return "fail-mediation" }
+func (ReferUp) Name() string           { return "refer-up" }
+func (ReferOut) Name() string          { return "refer-out" }
+func (Withdraw) Name() string          { return "withdraw" }
+func (RecordFulfilment) Name() string  { return "record-fulfilment" }
+func (ReportBreach) Name() string      { return "report-breach" }
+func (ExtendRung) Name() string        { return "extend-rung" }
+func (RecomputeDeadline) Name() string { return "recompute-deadline" }
+func (RaiseWarning) Name() string      { return "raise-warning" }
+func (ExpireClock) Name() string       { return "expire-clock" }
 
 // kind is what demands on the ladder are, in the demand's own words; policies may give it amounts of its own.
 const kind = "dispute"

@@ -152,6 +152,10 @@ type ClockExpired rule.Expiry
 // Escalated records that the dispute has the attention of a higher level (升级, rule E5): it failed at the top rung, and nobody refers it out.
 type Escalated rule.Escalation
 
+// DeadlineRecomputed records that a due instant was counted anew, because a notice has arrived (rule R24) or an arbiter
+// says so; the later of old and new holds.
+type DeadlineRecomputed rule.Recount
+
 // The stored names. They never change; a changed meaning is a new version.
 func (Opened) EventType() string             { return "dispute-opened/1" }
 func (MediationAccepted) EventType() string  { return "mediation-accepted/1" }
@@ -167,3 +171,4 @@ func (RungExtended) EventType() string       { return "rung-extended/1" }
 func (WarningRaised) EventType() string      { return "dispute-warning-raised/1" }
 func (ClockExpired) EventType() string       { return "dispute-clock-expired/1" }
 func (Escalated) EventType() string          { return "dispute-escalated/1" }
+func (DeadlineRecomputed) EventType() string { return "dispute-deadline-recomputed/1" }

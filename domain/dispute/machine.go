@@ -60,6 +60,7 @@ var Machine = rule.Machine[Phase]{
 	},
 	Notes: []rule.Note[Phase]{
 		{Command: "extend-rung", Event: "rung-extended", In: []Phase{PhaseMediating}, Actors: []orgs.Role{orgs.Mediator}},
+		{Command: "recompute-deadline", Event: "dispute-deadline-recomputed", In: unsettled, Actors: []orgs.Role{orgs.Arbiter, orgs.System}},
 		{Command: "raise-warning", Event: "dispute-warning-raised", In: limited, Actors: []orgs.Role{orgs.System}},
 		{Command: "expire-clock", Event: "dispute-clock-expired", In: []Phase{PhaseFailed}, Actors: []orgs.Role{orgs.System}},
 	},

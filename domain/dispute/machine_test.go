@@ -40,6 +40,9 @@ var witnesses = []witness{
 	{"", isMediating, by(clock, RaiseWarning{"rung/2/0/1"}, 200*day)},
 	{"", isAgreed, by(clock, RaiseWarning{"fulfil/2/0/2"}, 200*day)},
 	{"", isFailed, by(clock, RaiseWarning{"refer/2/0/2"}, 200*day)},
+	{"", isOpened, recount("rung/2/0/1")},
+	{"", isMediating, recount("rung/2/0/1")},
+	{"", isFailed, recount("refer/2/0/2")},
 	{"", isTopFailing, by(clock, ExpireClock{"refer/4/0/2"}, 200*day)},
 }
 
@@ -253,7 +256,7 @@ func refusedBy(s State, c Command, at rule.At) *rule.Refusal {
 // M3.
 func TestNamesAreUnique(t *testing.T) {
 	events := []Event{Opened{}, MediationAccepted{}, MediationDeclined{}, MediationSucceeded{}, MediationFailed{},
-		ReferredUp{}, ReferredOut{}, Withdrawn{}, AgreementFulfilled{}, AgreementBreached{}, RungExtended{}, WarningRaised{}, ClockExpired{},
+		ReferredUp{}, ReferredOut{}, Withdrawn{}, AgreementFulfilled{}, AgreementBreached{}, RungExtended{}, DeadlineRecomputed{}, WarningRaised{}, ClockExpired{},
 		Escalated{}}
 	stored := regexp.MustCompile(`^[a-z]+(-[a-z]+)+/[1-9]$`)
 	seen := map[string]bool{}

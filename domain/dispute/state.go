@@ -100,6 +100,9 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 	case RungExtended:
 		s.Extended = true
 		s.start(e.RungDue)
+	case DeadlineRecomputed:
+		s.Running, s.Fired = rule.Recount(e).Apply(s.Running, s.Fired, st.Recorded)
+		s.Dues++
 	case WarningRaised:
 		s.Fired = s.Fired.Warned(rule.Warning(e))
 	case ClockExpired:

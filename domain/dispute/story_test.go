@@ -72,6 +72,7 @@ var (
 	biased   = rule.Actor{ID: "k-biased", Role: orgs.Mediator, Unit: home} // a party who works as a mediator
 	manager  = rule.Actor{ID: "pm", Role: orgs.System}
 	clock    = rule.Actor{ID: "clock", Role: orgs.System}
+	arbiter  = rule.Actor{ID: "k-arbiter", Role: orgs.Arbiter, Unit: district}
 
 	// atRung is a mediator who may act at each rung.
 	atRung = map[Rung]rule.Actor{Grid: mediatorOf(grid), Community: mediatorOf(home), Street: mediatorOf(street), District: mediatorOf(district)}
@@ -273,4 +274,25 @@ func openAt(r Rung) Open {
 }
 
 // commands are all of them, as they succeed where they can.
-var commands = []Command{open, accept, decline, agree, fail, ReferUp{}, out, Withdraw{}, RecordFulfilment{}, breach, extend, RaiseWarning{}, ExpireClock{}}
+var commands = []Command{open, accept, decline, agree, fail, ReferUp{}, out, Withdraw{}, RecordFulfilment{}, breach, extend, RecomputeDeadline{}, RaiseWarning{}, ExpireClock{}}
+
+// shut are the rules when a correction has taken all days off from the morning until the end of September, and natural days roll:
+// whatever is counted in days, or in hours of service, falls later.
+func shut() calendar.Rules {
+	n := calendar.Notice{Year: 2026, Source: "https://example.org/shut"}
+	for d := calendar.DateOf(morning); d <= calendar.DateOf(morning)+212; d++ {
+		n.Off = append(n.Off, d)
+	}
+	c, err := calendar.China().With(n)
+	if err != nil {
+		panic(err)
+	}
+	p := calendar.DefaultPolicy()
+	p.NaturalRoll = calendar.NextWorkingDay
+	return calendar.Rules{Calendar: c, Policy: p}
+}
+
+// recount is the arbiter's word that a clock is counted anew by those rules.
+func recount(id string) step {
+	return by(arbiter, RecomputeDeadline{ID: id, Reason: "放假通知已更正"}, shut())
+}

@@ -501,7 +501,8 @@ var plain = reasons(map[string][]string{
 	},
 	"a word that the program itself writes": {
 		"period-clock-expired/1.id", "period-warning-raised/1.id", "period-sealed/1.program", "revision-sealed/1.program", "figures-recorded/1.figures[].n", "figures-recorded/1.figures[].d", "figures-recorded/1.figures[].was.n", "figures-recorded/1.figures[].was.d", "figures-recorded/1.figures[].name", "figures-recorded/1.figures[].printed", "figures-recorded/1.figures[].was.printed",
-		"deadline-recomputed/1.replaces", "demand-answered-on-the-spot/1.waiver", "demand-answered/1.from.type",
+		"admission-deadline-recomputed/1.replaces", "deadline-recomputed/1.replaces", "demand-deadline-recomputed/1.replaces",
+		"dispute-deadline-recomputed/1.replaces", "topic-deadline-recomputed/1.replaces", "whistle-deadline-recomputed/1.replaces", "demand-answered-on-the-spot/1.waiver", "demand-answered/1.from.type",
 		"demand-progress-noted/1.from.type", "demand-progress-noted/1.state", "demand-returned-to-pool/1.cause",
 		"log-opened/1.origin", "log-opened/1.prefix", "log-opened/1.service_vkey", "node-checked-in/1.program", "numbers-reserved/1.day",
 		"personal-data-read/1.fields[]", "personal-data-read/1.streams[]", "problem-order-flagged/1.cause",

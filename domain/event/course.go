@@ -3,12 +3,14 @@ package event
 import (
 	"slices"
 
+	"gridcase/domain/admission"
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
 	"gridcase/domain/order"
 	"gridcase/domain/rule"
 	"gridcase/domain/topic"
+	"gridcase/domain/whistle"
 )
 
 // Clocks returns the clocks that run in a state, and the one that stands still; no ID = none does.
@@ -22,8 +24,47 @@ func Clocks(s State) (running rule.Clocks, frozen calendar.Due) {
 		running, frozen = s.Running, s.Frozen
 	case dispute.State:
 		running = s.Running
+	case whistle.State:
+		running = s.Running
+	case admission.State:
+		running = s.Running
 	}
 	return running, frozen
+}
+
+// RecountOf returns what a body says if it says that a due instant was counted anew, of whichever machine.
+func RecountOf(b Body) (rule.Recount, bool) {
+	switch b := b.(type) {
+	case demand.DeadlineRecomputed:
+		return rule.Recount(b), true
+	case topic.DeadlineRecomputed:
+		return rule.Recount(b), true
+	case order.DeadlineRecomputed:
+		return rule.Recount(b), true
+	case dispute.DeadlineRecomputed:
+		return rule.Recount(b), true
+	case whistle.DeadlineRecomputed:
+		return rule.Recount(b), true
+	case admission.DeadlineRecomputed:
+		return rule.Recount(b), true
+	}
+	return rule.Recount{}, false
+}
+
+// Provisional lists the due instants of a state that a notice still to come may change: of clocks that run, and of the
+// one that stands still.
+func Provisional(s State) []calendar.Due {
+	running, frozen := Clocks(s)
+	var ds []calendar.Due
+	for _, d := range running {
+		if d.Provisional {
+			ds = append(ds, d)
+		}
+	}
+	if frozen.ID != "" && frozen.Provisional {
+		ds = append(ds, frozen)
+	}
+	return ds
 }
 
 // Courses returns how the due instant of each clock that now runs, or stands still, came to be what it is. The entries
@@ -35,6 +76,9 @@ func Courses(entries []Entry) []calendar.Course {
 	for _, e := range entries {
 		was := frozen
 		running, frozen = Clocks(e.After)
+		if r, counted := RecountOf(e.Body); counted {
+			turn(courses, r.Replaces, recounted(courses[r.Replaces], r.Clock))
+		}
 		switch b := e.Body.(type) {
 		case order.Resumed:
 			turn(courses, was.ID, thawed(courses[was.ID], b.Handle, e))
@@ -48,15 +92,13 @@ func Courses(entries []Entry) []calendar.Course {
 			before, _ := e.Before.(dispute.State)
 			old, _ := before.Running.Get(b.RungDue.Clock)
 			turn(courses, old.ID, moved(courses[old.ID], calendar.Move{Turn: calendar.Extension, By: b.Amount, Due: b.RungDue}))
-		case order.DeadlineRecomputed:
-			turn(courses, b.Replaces, moved(courses[b.Replaces], calendar.Move{Turn: calendar.Recount, Due: b.Clock}))
 		}
 		for _, d := range running {
 			if _, known := courses[d.ID]; !known {
 				courses[d.ID] = calendar.Course{First: d}
 			}
 		}
-		if o, ok := e.After.(order.State); ok && frozen.ID != "" && frozen.ID != was.ID {
+		if o, ok := e.After.(order.State); ok && frozen.ID != "" && was.ID == "" {
 			courses[frozen.ID] = moved(courses[frozen.ID], calendar.Move{Turn: calendar.Pause, Frozen: o.FrozenAt, Due: frozen})
 		}
 	}
@@ -78,6 +120,19 @@ func turn(courses map[string]calendar.Course, old string, c calendar.Course) {
 
 func moved(c calendar.Course, m calendar.Move) calendar.Course {
 	c.Moves = append(slices.Clip(c.Moves), m)
+	return c
+}
+
+// recounted moves a course on to a due instant that was counted anew. One that stands still was counted as if it had not
+// stopped: in its course the recount comes before the pause.
+func recounted(c calendar.Course, d calendar.Due) calendar.Course {
+	m := calendar.Move{Turn: calendar.Recount, Due: d}
+	if !c.Stopped() {
+		return moved(c, m)
+	}
+	pause := c.Moves[len(c.Moves)-1]
+	pause.Due = d
+	c.Moves = append(slices.Clone(c.Moves[:len(c.Moves)-1]), m, pause)
 	return c
 }
 

@@ -1,12 +1,13 @@
 // Package flow says what follows: which commands an event makes necessary on other streams (the process manager).
 //
-// [React] is pure. It never takes a decision that belongs to a person; it carries on what a person decided, and
-// copies public facts onto the demands they concern. Every command is keyed by rule and causing event, so any
+// [React] is pure. It never takes a decision that belongs to a person; it carries on what a person decided, counts anew
+// what was promised before a notice of days off was there, and copies public facts onto the demands they concern. Every command is keyed by rule and causing event, so any
 // number of nodes may run the flow, and repeat it, and one event results.
 package flow
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 
 	"gridcase/domain/admission"
@@ -17,6 +18,7 @@ import (
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
 	"gridcase/domain/period"
+	"gridcase/domain/policy"
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
 	"gridcase/domain/topic"
@@ -51,12 +53,15 @@ type World interface {
 	Topic(stream.ID) topic.State
 	Order(stream.ID) order.State
 	Dispute(stream.ID) dispute.State
+	State(stream.Name) event.State         // nil for a stream that does not exist
 	Linked(topic stream.ID) []stream.ID    // demands it governs, in the order of their ids
 	Followers(topic stream.ID) []stream.ID // demands that are only told of its progress
 	Serving(demand stream.ID) []stream.ID  // orders that serve it, as the orders tell it
 	Waiting(order stream.ID) []stream.ID   // demands that wait for it, as the demands tell it
 	Topics(order stream.ID) []stream.ID    // topics whose running cycle it belongs to
 	Held(by orgs.UnitCode) []stream.ID     // live orders that the unit leads, in the order of their ids
+	Unsettled(stream.Category) []stream.ID // streams with a provisional due instant, in the order of their ids
+	Calendar() string                      // the version in force, "" if none was ever published
 	Grids(community orgs.UnitCode) orgs.GridsState
 	Drawn(o order.State) (drawn bool, rate int)
 }
@@ -81,7 +86,11 @@ const (
 	Awaits  EdgeKind = "awaits"  // demand → order
 	Holds   EdgeKind = "holds"   // unit → order that it leads and still owes work on
 	Settles EdgeKind = "settles" // scheme → period
+	Waits   EdgeKind = "waits"   // category → stream of it with a due instant that waits for a notice
 )
+
+// KindID is the id that stands for a category of streams in a link.
+func KindID(c stream.Category) stream.ID { return stream.Derive("kind", string(c)) }
 
 // UnitID is the id that stands for a unit in a link: the streams of units are named by code and have none.
 func UnitID(u orgs.UnitCode) stream.ID { return stream.Derive("unit", string(u)) }
@@ -133,6 +142,9 @@ func Edges(e event.Entry) []Edge {
 			}
 		}
 	}
+	if was, is := len(event.Provisional(e.Before)) > 0, len(event.Provisional(e.After)) > 0; was != is {
+		edges = append(edges, Edge{Waits, KindID(e.Stream.Category()), id, was})
+	}
 	return edges
 }
 
@@ -176,7 +188,10 @@ func React(e event.Entry, w World) Plan {
 		r.grids()
 	case stream.Admission:
 		r.admission()
+	case stream.Calendar:
+		r.calendar()
 	}
+	r.overtaken()
 	return r.Plan
 }
 
@@ -272,6 +287,11 @@ func (r *reaction) demand() {
 		r.release(before)
 		for _, t := range after.Topics { // R22
 			r.toTopic("R22", t, topic.NoteDemandReopened{Demand: r.id, Round: b.Round})
+		}
+		for _, o := range r.ordersOf(before) { // R22: whoever led the work that answered it
+			if p := r.Order(o).Phase; p != order.PhaseCancelled && p != "" {
+				r.toOrder("R22", o, order.NoteDemandReopened{Demand: r.id, Round: b.Round})
+			}
 		}
 	case demand.AnsweredOnTheSpot:
 		if b.Kind == demand.Dispute { // R3
@@ -519,7 +539,7 @@ func (r *reaction) order() {
 	switch b := r.Body.(type) {
 	case order.DemandAttached:
 		r.noteAll([]stream.ID{b.Demand}, string(o.Phase), o.Lead, "", stream.ID{})
-	case order.DemandDetached, order.CoUnitReported, order.CoUnitReleased, order.ExtensionRequested, order.ExtensionRefused,
+	case order.DemandDetached, order.ServedDemandReopened, order.CoUnitReported, order.CoUnitReleased, order.ExtensionRequested, order.ExtensionRefused,
 		order.Reassigned, order.SupervisionIssued, order.SupervisionAnswered, order.DeadlineRecomputed, order.Rated,
 		order.WarningRaised, order.ClockExpired: // what a unit owes is between it and its superiors, until it rises
 	case order.Reported:
@@ -746,5 +766,66 @@ func (r *reaction) admission() {
 		if !a.Topic.IsZero() && r.Topic(a.Topic).Phase == topic.PhaseAdopted {
 			r.toTopic("R20", a.Topic, topic.RefuseAdmission{Reason: a.Reason, Admission: r.id})
 		}
+	}
+}
+
+// timed are the streams whose clocks a notice may move.
+var timed = []stream.Category{stream.Demand, stream.Topic, stream.Order, stream.Dispute, stream.Whistle, stream.Admission}
+
+// calendar settles what waited for a notice (R24): on each stream, once, everything that is provisional there. What the notice
+// does not reach decides nothing, and goes on waiting. It costs the streams that wait.
+func (r *reaction) calendar() {
+	b, published := r.Body.(policy.CalendarPublished)
+	if !published {
+		return
+	}
+	reason := sealed.Public(fmt.Sprintf("%d 年放假通知已发布，时限按通知重算", b.Year))
+	if b.Correction {
+		reason = sealed.Public(fmt.Sprintf("%d 年放假通知已更正，时限按通知重算", b.Year))
+	}
+	for _, c := range timed {
+		for _, id := range r.Unsettled(c) {
+			n := stream.Of(c, id)
+			r.settle(n, event.Provisional(r.State(n)), reason)
+		}
+	}
+}
+
+// overtaken settles what was counted with an older calendar than the one in force (R24): the notice was in the log already,
+// and whoever decided had not followed it yet.
+func (r *reaction) overtaken() {
+	was := event.Provisional(r.Before)
+	late := slices.DeleteFunc(event.Provisional(r.After), func(d calendar.Due) bool {
+		return slices.ContainsFunc(was, func(x calendar.Due) bool { return x.ID == d.ID })
+	})
+	if len(late) == 0 {
+		return
+	}
+	now := r.Calendar()
+	late = slices.DeleteFunc(late, func(d calendar.Due) bool { return now == "" || d.Calendar == now })
+	r.settle(r.Stream, late, "放假通知已发布，时限按现行日历重算")
+}
+
+// settle counts due instants of one stream anew, in one append.
+func (r *reaction) settle(n stream.Name, ds []calendar.Due, reason sealed.Public) {
+	var commands []any
+	for _, d := range ds {
+		switch n.Category() {
+		case stream.Demand:
+			commands = append(commands, demand.RecomputeDeadline{ID: d.ID, Reason: reason})
+		case stream.Topic:
+			commands = append(commands, topic.RecomputeDeadline{ID: d.ID, Reason: reason})
+		case stream.Order:
+			commands = append(commands, order.RecomputeDeadline{ID: d.ID, Reason: reason})
+		case stream.Dispute:
+			commands = append(commands, dispute.RecomputeDeadline{ID: d.ID, Reason: reason})
+		case stream.Whistle:
+			commands = append(commands, whistle.RecomputeDeadline{ID: d.ID, Reason: reason})
+		case stream.Admission:
+			commands = append(commands, admission.RecomputeDeadline{ID: d.ID, Reason: reason})
+		}
+	}
+	if len(commands) > 0 {
+		r.send("R24", n, commands...)
 	}
 }

@@ -8,12 +8,16 @@ import (
 	"testing"
 	"time"
 
+	"gridcase/domain/admission"
+	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
 	"gridcase/domain/event"
 	"gridcase/domain/flow"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
+	"gridcase/domain/policy"
+	"gridcase/domain/rule"
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
 	"gridcase/domain/topic"
@@ -29,6 +33,8 @@ type world struct {
 	follows  []stream.ID // demands that follow the topic t1
 	undrawn  bool
 	plan     orgs.GridsState
+	timed    map[stream.Name]event.State // whose clocks a notice may move
+	calendar string
 }
 
 func (w world) Demand(id stream.ID) demand.State   { return w.demands[id] }
@@ -36,6 +42,19 @@ func (w world) Topic(id stream.ID) topic.State     { return w.topics[id] }
 func (w world) Order(id stream.ID) order.State     { return w.orders[id] }
 func (w world) Dispute(id stream.ID) dispute.State { return w.disputes[id] }
 func (w world) Drawn(order.State) (bool, int)      { return !w.undrawn, 1000 }
+
+func (w world) State(n stream.Name) event.State { return w.timed[n] }
+func (w world) Calendar() string                { return w.calendar }
+
+func (w world) Unsettled(c stream.Category) []stream.ID {
+	waiting := map[stream.ID]event.State{}
+	for n, s := range w.timed {
+		if n.Category() == c {
+			waiting[n.ID()] = s
+		}
+	}
+	return ids(waiting, func(s event.State) bool { return len(event.Provisional(s)) > 0 })
+}
 
 func (w world) Grids(orgs.UnitCode) orgs.GridsState { return w.plan }
 
@@ -323,7 +342,10 @@ func TestWhatFollowsFromLeaving(t *testing.T) {
 		{"R14: considered anew too", before, gone.d(d1, demand.PhaseAccepted), demand.CallbackRecorded{Result: demand.CallbackReconsiders}, want("R14 o1 detach-demand close")},
 		{"R14: work that another demand waits for goes on", before, w.o(o1, order.PhaseVerified, d1, d2).o(o2, order.PhaseCancelled).d(d1, demand.PhaseAccepted).d(d2, demand.PhaseAnswered),
 			demand.ReturnedToPool{}, want("R14 o1 detach-demand")},
-		{"R14: reopened, it leaves its closed order", before, w.o(o1, order.PhaseClosed, d1).o(o2, order.PhaseCancelled).d(d1, demand.PhaseAccepted), demand.Reopened{Round: 2}, want("R14 o1 detach-demand")},
+		{"R14: reopened, it leaves its closed order", before, w.o(o1, order.PhaseClosed, d1).o(o2, order.PhaseCancelled).d(d1, demand.PhaseAccepted), demand.Reopened{Round: 2}, want("R14 o1 detach-demand", "R22 o1 note-demand-reopened")},
+		{"R22: whoever led the work learns that it did not last, once for each order that answered", demand.State{ID: d1, Phase: demand.PhaseClosed, Orders: []stream.ID{o1, o2}, Past: []stream.ID{p1}},
+			w.o(o1, order.PhaseClosed, d1).o(o2, order.PhaseClosed, d1).o(p1, order.PhaseClosed).d(d1, demand.PhaseAccepted), demand.Reopened{Round: 3},
+			want("R14 o1 detach-demand", "R14 o2 detach-demand", "R22 o1 note-demand-reopened", "R22 o2 note-demand-reopened")},
 		{"R19: withdrawn during mediation", demand.State{ID: d1, Phase: demand.PhaseInHandling, Dispute: p1, Waiver: "private_dispute"},
 			w.d(d1, demand.PhaseWithdrawn).p(p1, dispute.PhaseMediating), demand.Withdrawn{}, want("R19 p1 withdraw")},
 		{"R19: the dispute may not be open yet", demand.State{ID: d1, Phase: demand.PhaseInHandling, Dispute: p1, Waiver: "private_dispute"},
@@ -392,6 +414,7 @@ func TestProgressIsToldToTheDemandsItConcerns(t *testing.T) {
 		{served, o1, order.WarningRaised{}, nil}, {served, o1, order.ClockExpired{}, nil},
 		{served, o1, order.ExtensionRequested{}, nil}, {served, o1, order.ExtensionRefused{}, nil}, {served, o1, order.DeadlineRecomputed{}, nil}, {served, o1, order.Rated{Leg: 1, Score: 80}, nil},
 		{served, o1, order.CoUnitReported{}, nil}, {served, o1, order.SupervisionIssued{}, nil}, {served, o1, order.DemandDetached{Demand: d1}, nil},
+		{served, o1, order.ServedDemandReopened{Demand: d1, Round: 2}, nil},
 	} {
 		var got []string
 		for _, line := range say(flow.React(c.world.on(c.id, c.body), c.world).Sends, true) {
@@ -498,6 +521,12 @@ func TestEdgesFollowTheStreams(t *testing.T) {
 			[]flow.Edge{{Kind: flow.Serves, From: o1, To: d1, Ends: true}, {Kind: flow.Serves, From: o1, To: d2}}},
 		{"a new cycle", t1, topic.State{CycleOrders: []stream.ID{o1}}, topic.State{CycleOrders: []stream.ID{o2}}, topic.HandedToGrid{},
 			[]flow.Edge{{Kind: flow.Works, From: o1, To: t1, Ends: true}, {Kind: flow.Works, From: o2, To: t1}}},
+		{"promised before the notice is there", d1, demand.State{}, demand.State{Running: rule.Clocks{maybe("triage/1/0/2")}}, demand.Accepted{},
+			[]flow.Edge{{Kind: flow.Waits, From: flow.KindID(stream.Demand), To: d1}}},
+		{"another such promise", d1, demand.State{Running: rule.Clocks{maybe("triage/1/0/2")}}, demand.State{Running: rule.Clocks{maybe("promise/1/0/3")}}, demand.FastTracked{}, nil},
+		{"settled", d1, demand.State{Running: rule.Clocks{maybe("triage/1/0/2")}}, demand.State{Running: rule.Clocks{{ID: "triage/1/0/3"}}}, demand.DeadlineRecomputed{},
+			[]flow.Edge{{Kind: flow.Waits, From: flow.KindID(stream.Demand), To: d1, Ends: true}}},
+		{"a clock that stands still waits too", o1, order.State{Running: rule.Clocks{maybe("handle/1/1/3")}}, order.State{Frozen: maybe("handle/1/1/3")}, order.Suspended{}, nil},
 		{"nothing new", d1, demand.State{Topic: t1, Orders: []stream.ID{o1}}, demand.State{Topic: t1, Orders: []stream.ID{o1}}, demand.UrgingReceived{}, nil},
 	} {
 		e := w.from(c.id, c.before, c.body)
@@ -680,6 +709,78 @@ func TestAnOrderIsHeldByWhoeverOwesWorkOnIt(t *testing.T) {
 		e.After = c.after
 		if got := flow.Edges(e); !slices.Equal(got, c.want) {
 			t.Errorf("%s: got %+v, want %+v", c.name, got, c.want)
+		}
+	}
+}
+
+// maybe is a due instant that a notice may change.
+func maybe(id string) calendar.Due {
+	return calendar.Due{ID: id, Calendar: "cn-2026#1", Provisional: true}
+}
+
+// TestANoticeSettlesWhatWaitedForIt (R24): on every machine, each stream once, all that is provisional there and nothing else.
+func TestANoticeSettlesWhatWaitedForIt(t *testing.T) {
+	settled := calendar.Due{ID: "settled", Calendar: "cn-2026#1"}
+	w := world{calendar: "cn-2027#1", timed: map[stream.Name]event.State{
+		stream.Of(stream.Demand, d1):    demand.State{Running: rule.Clocks{maybe("triage/1/0/2")}},
+		stream.Of(stream.Demand, d2):    demand.State{Running: rule.Clocks{settled}},
+		stream.Of(stream.Topic, t1):     topic.State{Running: rule.Clocks{maybe("open/1/0/1")}},
+		stream.Of(stream.Order, o1):     order.State{Running: rule.Clocks{settled, maybe("supervision/1/1/4")}, Frozen: maybe("handle/1/1/3")},
+		stream.Of(stream.Order, o2):     order.State{},
+		stream.Of(stream.Dispute, p1):   dispute.State{Running: rule.Clocks{maybe("refer/1/0/2")}},
+		stream.Of(stream.Whistle, p2):   whistle.State{Running: rule.Clocks{maybe("report_in/1/0/1"), maybe("report_in/2/0/2")}},
+		stream.Of(stream.Admission, t2): admission.State{Running: rule.Clocks{maybe("admission/0/0/1")}},
+	}}
+	for _, correction := range []bool{false, true} {
+		e := event.Entry{Stream: policy.Calendar, ID: cause, Body: policy.CalendarPublished{Year: 2027, Correction: correction}}
+		var got []string
+		for _, s := range flow.React(e, w).Sends {
+			line := s.Rule + " " + string(s.Stream.Category())
+			for _, c := range s.Commands {
+				v := reflect.ValueOf(c)
+				line += " " + c.(interface{ Name() string }).Name() + " " + v.FieldByName("ID").String()
+				if v.FieldByName("Reason").String() == "" {
+					t.Errorf("%T without a reason", c)
+				}
+			}
+			got = append(got, line)
+		}
+		want := []string{"R24 demand recompute-deadline triage/1/0/2", "R24 topic recompute-deadline open/1/0/1",
+			"R24 order recompute-deadline supervision/1/1/4 recompute-deadline handle/1/1/3", "R24 dispute recompute-deadline refer/1/0/2",
+			"R24 whistle recompute-deadline report_in/1/0/1 recompute-deadline report_in/2/0/2", "R24 admission recompute-deadline admission/0/0/1"}
+		if !slices.Equal(got, want) {
+			t.Errorf("got  %q\nwant %q", got, want)
+		}
+	}
+	for _, other := range []event.Body{policy.DeadlinesPublished{}, policy.EscalationPublished{}} {
+		if plan := flow.React(event.Entry{Stream: policy.Deadlines, ID: cause, Body: other}, w); len(plan.Sends) > 0 {
+			t.Errorf("%T led to %v", other, say(plan.Sends, true))
+		}
+	}
+}
+
+// TestWhatANoticeOvertookIsSettledToo (R24): who decided had not followed the notice yet.
+func TestWhatANoticeOvertookIsSettledToo(t *testing.T) {
+	due := maybe("triage/1/0/2")
+	fresh := due
+	fresh.Calendar = "cn-2027#1"
+	for _, c := range []struct {
+		name          string
+		calendar      string
+		before, after demand.State
+		want          []string
+	}{
+		{"with the calendar in force nothing follows", "cn-2026#1", demand.State{}, demand.State{Running: rule.Clocks{due}}, want()},
+		{"with an older one it is counted anew", "cn-2027#1", demand.State{}, demand.State{Running: rule.Clocks{due}}, want("R24 d1 recompute-deadline")},
+		{"once", "cn-2027#1", demand.State{Running: rule.Clocks{due}}, demand.State{Running: rule.Clocks{due}}, want()},
+		{"what still waits for another year is left alone", "cn-2027#1", demand.State{}, demand.State{Running: rule.Clocks{fresh}}, want()},
+		{"where nothing was published nothing can be older", "", demand.State{}, demand.State{Running: rule.Clocks{due}}, want()},
+	} {
+		w := world{calendar: c.calendar}
+		e := w.from(d1, c.before, demand.Accepted{})
+		e.After = c.after
+		if got := say(flow.React(e, w).Sends, false); !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
 	}
 }

@@ -115,10 +115,14 @@ type (
 		Reason sealed.Public
 		Told   bool
 	}
-	GrantExtension  struct{ Reason sealed.Public }
-	RefuseExtension struct{ Reason sealed.Public }
-	AttachDemand    struct{ Demand stream.ID }
-	DetachDemand    struct {
+	GrantExtension     struct{ Reason sealed.Public }
+	RefuseExtension    struct{ Reason sealed.Public }
+	AttachDemand       struct{ Demand stream.ID }
+	NoteDemandReopened struct {
+		Demand stream.ID
+		Round  int
+	}
+	DetachDemand struct {
 		Demand stream.ID
 		Cause  string
 	}
@@ -147,35 +151,36 @@ type (
 )
 
 // The names of the commands.
-func (Dispatch) Name() string          { return "dispatch" }
-func (Sign) Name() string              { return "sign" }
-func (RequestReturn) Name() string     { return "request-return" }
-func (RefuseReturn) Name() string      { return "refuse-return" }
-func (ApproveReturn) Name() string     { return "approve-return" }
-func (Redispatch) Name() string        { return "redispatch" }
-func (RecordContact) Name() string     { return "record-contact" }
-func (WaiveContact) Name() string      { return "waive-contact" }
-func (Suspend) Name() string           { return "suspend" }
-func (Resume) Name() string            { return "resume" }
-func (ReportHandling) Name() string    { return "report-handling" }
-func (PassVerification) Name() string  { return "pass-verification" }
-func (FailVerification) Name() string  { return "fail-verification" }
-func (Close) Name() string             { return "close" }
-func (OrderRework) Name() string       { return "order-rework" }
-func (Reopen) Name() string            { return "reopen" }
-func (Cancel) Name() string            { return "cancel" }
-func (ReportCoUnit) Name() string      { return "report-co-unit" }
-func (ReleaseCoUnit) Name() string     { return "release-co-unit" }
-func (RequestExtension) Name() string  { return "request-extension" }
-func (GrantExtension) Name() string    { return "grant-extension" }
-func (RefuseExtension) Name() string   { return "refuse-extension" }
-func (AttachDemand) Name() string      { return "attach-demand" }
-func (DetachDemand) Name() string      { return "detach-demand" }
-func (Reassign) Name() string          { return "reassign" }
-func (IssueSupervision) Name() string  { return "issue-supervision" }
-func (AnswerSupervision) Name() string { return "answer-supervision" }
-func (RecomputeDeadline) Name() string { return "recompute-deadline" }
-func (Rate) Name() string              { return "rate" }
+func (Dispatch) Name() string           { return "dispatch" }
+func (Sign) Name() string               { return "sign" }
+func (RequestReturn) Name() string      { return "request-return" }
+func (RefuseReturn) Name() string       { return "refuse-return" }
+func (ApproveReturn) Name() string      { return "approve-return" }
+func (Redispatch) Name() string         { return "redispatch" }
+func (RecordContact) Name() string      { return "record-contact" }
+func (WaiveContact) Name() string       { return "waive-contact" }
+func (Suspend) Name() string            { return "suspend" }
+func (Resume) Name() string             { return "resume" }
+func (ReportHandling) Name() string     { return "report-handling" }
+func (PassVerification) Name() string   { return "pass-verification" }
+func (FailVerification) Name() string   { return "fail-verification" }
+func (Close) Name() string              { return "close" }
+func (OrderRework) Name() string        { return "order-rework" }
+func (Reopen) Name() string             { return "reopen" }
+func (Cancel) Name() string             { return "cancel" }
+func (ReportCoUnit) Name() string       { return "report-co-unit" }
+func (ReleaseCoUnit) Name() string      { return "release-co-unit" }
+func (RequestExtension) Name() string   { return "request-extension" }
+func (GrantExtension) Name() string     { return "grant-extension" }
+func (RefuseExtension) Name() string    { return "refuse-extension" }
+func (AttachDemand) Name() string       { return "attach-demand" }
+func (NoteDemandReopened) Name() string { return "note-demand-reopened" }
+func (DetachDemand) Name() string       { return "detach-demand" }
+func (Reassign) Name() string           { return "reassign" }
+func (IssueSupervision) Name() string   { return "issue-supervision" }
+func (AnswerSupervision) Name() string  { return "answer-supervision" }
+func (RecomputeDeadline) Name() string  { return "recompute-deadline" }
+func (Rate) Name() string               { return "rate" }
 
 // The clock's own commands. Each decides nothing when its time has passed over: the step was taken, or it fired before.
 type (
@@ -975,35 +980,30 @@ func (c AnswerSupervision) decide(s State, at rule.At) (Event, error) {
 	return SupervisionAnswered(c), nil
 }
 
-// RecomputeDeadline counts a running clock anew with the calendar there is now: after a notice has arrived, or
-// was corrected. The later of the old and the new due holds (rule I3).
+// NoteDemandReopened is the process manager's (R22).
+func (c NoteDemandReopened) decide(_ State, _ rule.At) (Event, error) {
+	if c.Demand.IsZero() || c.Round < 2 {
+		return nil, needs("R22", "请指明重新提出的诉求及轮次", "name the demand that was raised again and its round, 2 or later")
+	}
+	return ServedDemandReopened(c), nil
+}
+
+// RecomputeDeadline counts a clock anew with the calendar there is now: after a notice has arrived, or was corrected. One
+// that stands still is counted as if it ran; what is left of it is counted on when it does again.
 func (c RecomputeDeadline) decide(s State, at rule.At) (Event, error) {
-	if err := firm(rule.Reaches(at, s.Place, "I3"), said(c.Reason, "I3", "重算理由", "reason")); err != nil {
-		return nil, err
+	old, runs := s.Running.Due(c.ID)
+	if !runs && s.Frozen.ID == c.ID {
+		old = s.Frozen
 	}
-	i := slices.IndexFunc(s.Running, func(d calendar.Due) bool { return d.ID == c.ID })
-	if i < 0 {
-		return nil, needs("I3", fmt.Sprintf("没有正在计时的 %q", c.ID), fmt.Sprintf("no clock %q is running", c.ID))
-	}
-	old, from := s.Running[i], s.Running[i].StartedAt
+	from := old.StartedAt
 	if old.Clock == s.Work() && !s.Restarted.IsZero() {
 		from = s.Restarted
 	}
-	if from.After(old.Due) {
-		return nil, needs("I3", "时限早已届满，无可重算", "it was over before it began to run again: nothing was counted")
-	}
-	open := old
-	open.Provisional = true // a date that was settled may have been corrected since
-	due, err := at.Clocks.Settle(open, from)
-	switch {
-	case err != nil:
+	r, err := rule.Recounted(at, s.Place, old, from, s.dueID(old.Clock), c.Reason)
+	if r == nil {
 		return nil, err
-	case !due.Due.After(old.Due) && (due.Provisional || !old.Provisional):
-		return nil, needs("I3", "按现行日历重算，时限不变", "the calendar there is now leads to no later due")
-	case due.Due.Before(old.Due):
-		due.Due, due.Skipped = old.Due, old.Skipped
 	}
-	return DeadlineRecomputed{Replaces: old.ID, Clock: s.moved(old, due), Reason: c.Reason}, nil
+	return DeadlineRecomputed(*r), nil
 }
 
 // Rate lets the street that a leg was dispatched by say what it thinks of it (§7.3), once the order is closed; before, nobody

@@ -758,6 +758,86 @@ func TestANoticeSettlesWhatWasLeftAfterASuspension(t *testing.T) {
 	}
 }
 
+// TestANoticeSettlesAClockThatStandsStill: of the same fifteen working days two were counted when it was suspended, and the
+// notice comes while it stands still. It is settled as if it ran, and from the day it was resumed the same thirteen run.
+// Without that the day that the notice takes out of them would be lost.
+func TestANoticeSettlesAClockThatStandsStill(t *testing.T) {
+	d := given(t, verified...)
+	all := d.clocks.Calendar
+	d.clocks.Calendar = all.Without(2026)
+	on := func(day string) { d.now = date(t, day).Start().Add(10 * time.Hour) }
+	on("2025-12-15")
+	d.do(t, by(system, rework()))
+	on("2025-12-17")
+	d.do(t, by(handler, order.Suspend{Reason: "funding", ReviewOn: date(t, "2025-12-25")}).confirmedBy(streetLeader))
+	old := d.state.Frozen
+	if want := date(t, "2026-01-05").End(); !old.Due.Equal(want) || !old.Provisional {
+		t.Fatalf("before the notice: got %s, provisional %v; want %s, provisional", old.Due, old.Provisional, want)
+	}
+	d.clocks.Calendar = all
+	on("2025-12-18")
+	d.do(t, by(system, order.RecomputeDeadline{ID: old.ID, Reason: "the notice has come"}))
+	if got, want := d.state.Frozen, date(t, "2026-01-06").End(); !got.Due.Equal(want) || got.Provisional || got.ID == old.ID {
+		t.Errorf("after the notice: got %+v, want %s, settled", got, want)
+	}
+	if es, err := d.attempt(by(system, order.RecomputeDeadline{ID: d.state.Frozen.ID, Reason: "the notice has come"})); len(es) > 0 || err != nil {
+		t.Errorf("once more: got %v, %v; want nothing", types(es), err)
+	}
+	on("2025-12-22")
+	d.do(t, by(handler, order.Resume{}))
+	if got, want := d.due(t, calendar.Rework), date(t, "2026-01-09").End(); !got.Due.Equal(want) || got.Provisional {
+		t.Errorf("resumed: got %s, provisional %v; want %s, settled", got.Due, got.Provisional, want)
+	}
+}
+
+// TestWhatWasLateBeforeItStoppedIsCountedFromItsStart: reported after the due, failed by the verifier; the clock goes on to the due
+// that it had, and the notice settles it by all of its fifteen days.
+func TestWhatWasLateBeforeItStoppedIsCountedFromItsStart(t *testing.T) {
+	d := given(t, verified...)
+	all := d.clocks.Calendar
+	d.clocks.Calendar = all.Without(2026)
+	on := func(day string) { d.now = date(t, day).Start().Add(10 * time.Hour) }
+	on("2025-12-15")
+	d.do(t, by(system, rework()))
+	on("2026-01-06")
+	old := d.due(t, calendar.Rework)
+	d.do(t, by(clock, order.ExpireClock{ID: old.ID}), by(handler, report()))
+	on("2026-01-07")
+	d.do(t, by(verifier, order.FailVerification{Reason: "still cold", Method: "on_site"}))
+	if d.due(t, calendar.Rework).ID != old.ID || !d.state.Restarted.IsZero() {
+		t.Fatalf("got %+v, counted from %s; want it as it was", d.due(t, calendar.Rework), d.state.Restarted)
+	}
+	d.clocks.Calendar = all
+	d.do(t, by(system, order.RecomputeDeadline{ID: old.ID, Reason: "the notice has come"}))
+	now := d.due(t, calendar.Rework)
+	if want := date(t, "2026-01-06").End(); !now.Due.Equal(want) || now.Provisional || now.ID == old.ID {
+		t.Errorf("got %+v, want %s, settled", now, want)
+	}
+	// It expired by the old due, and does not again by the new one. What is still to come is the next step of rule E2.
+	for _, a := range d.state.Alarms() {
+		if a.ID == now.ID && a.Step != "step/1" {
+			t.Errorf("to come is %s at %s, want only the next step", a.Key(), a.At)
+		}
+	}
+	if es, err := d.attempt(by(clock, order.ExpireClock{ID: now.ID})); len(es) > 0 || err != nil {
+		t.Errorf("expired again: got %v, %v; want nothing", types(es), err)
+	}
+}
+
+// TestASupervisionOfVerifiedWorkIsSettledToo: its account is still owed then.
+func TestASupervisionOfVerifiedWorkIsSettledToo(t *testing.T) {
+	d := given(t, reported...)
+	all := d.clocks.Calendar
+	d.now, d.clocks.Calendar = date(t, "2025-12-30").Start(), all.Without(2026)
+	d.do(t, by(supervisor, order.IssueSupervision{Reason: "slow"}), by(verifier, pass()))
+	old := d.due(t, calendar.Supervision)
+	d.clocks.Calendar = all
+	d.do(t, by(system, order.RecomputeDeadline{ID: old.ID, Reason: "the notice has come"}))
+	if now := d.due(t, calendar.Supervision); now.Provisional || !now.Due.After(old.Due) || d.state.Supervisions[0].Deadline != now.ID {
+		t.Errorf("got %+v, want it settled, and the account owed by it", now)
+	}
+}
+
 // TestNobodyLosesDays: a notice of working weekends would make the due earlier, and the policy would allow it.
 func TestNobodyLosesDays(t *testing.T) {
 	d := newDesk()

@@ -208,6 +208,13 @@ type DemandAttached struct {
 	Demand stream.ID `json:"demand"`
 }
 
+// ServedDemandReopened records that a demand which the order had served was raised again (rule R22): it is how the unit that
+// led the work learns that it did not last. Nothing is asked of the order by it.
+type ServedDemandReopened struct {
+	Demand stream.ID `json:"demand"`
+	Round  int       `json:"round"` // of the demand, that begins: 2 or later
+}
+
 // DemandDetached records that the order no longer serves a demand.
 type DemandDetached struct {
 	Demand stream.ID `json:"demand"`
@@ -234,12 +241,9 @@ type SupervisionAnswered struct {
 	Answer sealed.Public `json:"answer"`
 }
 
-// DeadlineRecomputed records that an arbiter set a due instant anew; the later of old and new holds.
-type DeadlineRecomputed struct {
-	Replaces string        `json:"replaces"` // id of the due instant that no longer holds; Clock's own if it was only confirmed
-	Clock    calendar.Due  `json:"clock"`
-	Reason   sealed.Public `json:"reason"`
-}
+// DeadlineRecomputed records that a due instant was counted anew, because a notice has arrived (rule R24) or an arbiter
+// says so; the later of old and new holds.
+type DeadlineRecomputed rule.Recount
 
 // ProblemFlagged records that the order became a problem order (问题工单): third rework, or returns by three units. It
 // is lifted to the level for such orders in the same append, unless it is there.
@@ -264,36 +268,37 @@ type ClockExpired rule.Expiry
 type Escalated rule.Escalation
 
 // The stored names. They never change; a changed meaning is a new version.
-func (Dispatched) EventType() string          { return "order-dispatched/1" }
-func (Signed) EventType() string              { return "order-signed/1" }
-func (ReturnRequested) EventType() string     { return "return-requested/1" }
-func (ReturnRefused) EventType() string       { return "return-refused/1" }
-func (ReturnApproved) EventType() string      { return "return-approved/1" }
-func (Redispatched) EventType() string        { return "order-redispatched/1" }
-func (Contacted) EventType() string           { return "resident-contacted/1" }
-func (ContactNotRequired) EventType() string  { return "contact-not-required/1" }
-func (Suspended) EventType() string           { return "order-suspended/1" }
-func (Resumed) EventType() string             { return "order-resumed/1" }
-func (Reported) EventType() string            { return "handling-reported/1" }
-func (VerificationPassed) EventType() string  { return "verification-passed/1" }
-func (VerificationFailed) EventType() string  { return "verification-failed/1" }
-func (Closed) EventType() string              { return "order-closed/1" }
-func (ReworkOrdered) EventType() string       { return "rework-ordered/1" }
-func (Reopened) EventType() string            { return "order-reopened/1" }
-func (Cancelled) EventType() string           { return "order-cancelled/1" }
-func (CoUnitReported) EventType() string      { return "co-unit-reported/1" }
-func (CoUnitReleased) EventType() string      { return "co-unit-released/1" }
-func (ExtensionRequested) EventType() string  { return "extension-requested/1" }
-func (ExtensionGranted) EventType() string    { return "extension-granted/1" }
-func (ExtensionRefused) EventType() string    { return "extension-refused/1" }
-func (DemandAttached) EventType() string      { return "demand-attached/1" }
-func (DemandDetached) EventType() string      { return "demand-detached/1" }
-func (Reassigned) EventType() string          { return "order-reassigned/1" }
-func (SupervisionIssued) EventType() string   { return "supervision-issued/1" }
-func (SupervisionAnswered) EventType() string { return "supervision-answered/1" }
-func (DeadlineRecomputed) EventType() string  { return "deadline-recomputed/1" }
-func (ProblemFlagged) EventType() string      { return "problem-order-flagged/1" }
-func (Rated) EventType() string               { return "order-rated/1" }
-func (WarningRaised) EventType() string       { return "order-warning-raised/1" }
-func (ClockExpired) EventType() string        { return "order-clock-expired/1" }
-func (Escalated) EventType() string           { return "order-escalated/1" }
+func (Dispatched) EventType() string           { return "order-dispatched/1" }
+func (Signed) EventType() string               { return "order-signed/1" }
+func (ReturnRequested) EventType() string      { return "return-requested/1" }
+func (ReturnRefused) EventType() string        { return "return-refused/1" }
+func (ReturnApproved) EventType() string       { return "return-approved/1" }
+func (Redispatched) EventType() string         { return "order-redispatched/1" }
+func (Contacted) EventType() string            { return "resident-contacted/1" }
+func (ContactNotRequired) EventType() string   { return "contact-not-required/1" }
+func (Suspended) EventType() string            { return "order-suspended/1" }
+func (Resumed) EventType() string              { return "order-resumed/1" }
+func (Reported) EventType() string             { return "handling-reported/1" }
+func (VerificationPassed) EventType() string   { return "verification-passed/1" }
+func (VerificationFailed) EventType() string   { return "verification-failed/1" }
+func (Closed) EventType() string               { return "order-closed/1" }
+func (ReworkOrdered) EventType() string        { return "rework-ordered/1" }
+func (Reopened) EventType() string             { return "order-reopened/1" }
+func (Cancelled) EventType() string            { return "order-cancelled/1" }
+func (CoUnitReported) EventType() string       { return "co-unit-reported/1" }
+func (CoUnitReleased) EventType() string       { return "co-unit-released/1" }
+func (ExtensionRequested) EventType() string   { return "extension-requested/1" }
+func (ExtensionGranted) EventType() string     { return "extension-granted/1" }
+func (ExtensionRefused) EventType() string     { return "extension-refused/1" }
+func (DemandAttached) EventType() string       { return "demand-attached/1" }
+func (ServedDemandReopened) EventType() string { return "served-demand-reopened/1" }
+func (DemandDetached) EventType() string       { return "demand-detached/1" }
+func (Reassigned) EventType() string           { return "order-reassigned/1" }
+func (SupervisionIssued) EventType() string    { return "supervision-issued/1" }
+func (SupervisionAnswered) EventType() string  { return "supervision-answered/1" }
+func (DeadlineRecomputed) EventType() string   { return "deadline-recomputed/1" }
+func (ProblemFlagged) EventType() string       { return "problem-order-flagged/1" }
+func (WarningRaised) EventType() string        { return "order-warning-raised/1" }
+func (ClockExpired) EventType() string         { return "order-clock-expired/1" }
+func (Escalated) EventType() string            { return "order-escalated/1" }
+func (Rated) EventType() string                { return "order-rated/1" }

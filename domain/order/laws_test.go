@@ -288,6 +288,8 @@ func anyCommand(t *rapid.T, d *desk) order.Command {
 		return order.IssueSupervision{Reason: "slow"}
 	case 26:
 		return order.AnswerSupervision{Number: rapid.IntRange(1, 3).Draw(t, "number"), Answer: "because"}
+	case 27:
+		return order.NoteDemandReopened{Demand: demand(), Round: rapid.IntRange(1, 3).Draw(t, "round")}
 	}
 	if rapid.IntRange(0, 1).Draw(t, "rate") == 0 {
 		return order.Rate{Leg: rapid.IntRange(0, 3).Draw(t, "leg"), Score: rapid.IntRange(-1, 101).Draw(t, "score"), Comment: sealed.Public(word("comment", "", "好"))}
@@ -502,7 +504,7 @@ func TestEvolveAcceptsAnything(t *testing.T) {
 	var all []recorded
 	all = append(all, d.history...)
 	for _, e := range []order.Event{order.ContactNotRequired{}, order.Suspended{}, order.Resumed{}, order.ReworkOrdered{Round: 2}, order.Reopened{Round: 3}, order.Cancelled{},
-		order.CoUnitReported{}, order.CoUnitReleased{}, order.ExtensionRequested{}, order.ExtensionGranted{}, order.ExtensionRefused{}, order.DemandAttached{}, order.DemandDetached{},
+		order.CoUnitReported{}, order.CoUnitReleased{}, order.ExtensionRequested{}, order.ExtensionGranted{}, order.ExtensionRefused{}, order.DemandAttached{}, order.DemandDetached{}, order.ServedDemandReopened{},
 		order.Reassigned{}, order.SupervisionAnswered{Number: 1}, order.Rated{Leg: 1, Score: 7}, order.Rated{Leg: 9}, order.DeadlineRecomputed{}, order.ProblemFlagged{},
 		order.WarningRaised{ID: "handle/1/1/3", Number: 1}, order.ClockExpired{ID: "handle/1/1/3", Next: d.now}, order.Escalated{From: 3, To: 4, Rule: "E3"},
 		order.Escalated{From: 4, To: 5, Rule: "E2", ID: "handle/1/1/3", Step: 1}, stranger{}} {

@@ -100,6 +100,7 @@ var Machine = rule.Machine[Phase]{
 		{Command: "refuse-extension", Event: "extension-refused", In: handling, Actors: with(leaders, orgs.System)},
 		{Command: "attach-demand", Event: "demand-attached", In: notCancelled, Actors: []orgs.Role{orgs.Dispatcher, orgs.System}},
 		{Command: "detach-demand", Event: "demand-detached", In: notCancelled, Actors: []orgs.Role{orgs.Dispatcher, orgs.System}},
+		{Command: "note-demand-reopened", Event: "served-demand-reopened", In: notCancelled, Actors: []orgs.Role{orgs.System}},
 		{Command: "reassign", Event: "order-reassigned", In: live, Actors: []orgs.Role{orgs.UnitHead, orgs.System}},
 		{Command: "issue-supervision", Event: "supervision-issued", In: live, Actors: []orgs.Role{orgs.Supervisor, orgs.StreetLeader, orgs.Arbiter}},
 		{Command: "answer-supervision", Event: "supervision-answered", In: supervised, Actors: lead},
@@ -107,6 +108,6 @@ var Machine = rule.Machine[Phase]{
 		{Command: "expire-clock", Event: "order-clock-expired", In: supervised, Actors: []orgs.Role{orgs.System}},
 		{Command: "escalate", Event: "order-escalated", In: working, Actors: []orgs.Role{orgs.System}},
 		{Command: "rate", Event: "order-rated", In: []Phase{PhaseClosed}, Actors: []orgs.Role{orgs.StreetLeader}},
-		{Command: "recompute-deadline", Event: "deadline-recomputed", In: live, Actors: []orgs.Role{orgs.Arbiter}},
+		{Command: "recompute-deadline", Event: "deadline-recomputed", In: supervised, Actors: []orgs.Role{orgs.Arbiter, orgs.System}},
 	},
 }

@@ -90,6 +90,7 @@ func tries(d *desk) []step {
 		by(streetLeader, order.RefuseExtension{Reason: "no"}),
 		by(dispatcher, order.AttachDemand{Demand: d3}),
 		by(dispatcher, order.DetachDemand{Demand: d2}),
+		by(system, order.NoteDemandReopened{Demand: d1, Round: 2}),
 		by(person(orgs.UnitHead, s.Lead), order.Reassign{Worker: "w7"}),
 		by(supervisor, order.IssueSupervision{Reason: "slow"}),
 		by(lead, order.AnswerSupervision{Number: supervision, Answer: "because"}),

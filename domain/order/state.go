@@ -45,6 +45,7 @@ type State struct {
 	Suspensions   int
 	SuspendedDays int  // natural days that the suspensions which have ended lasted, together
 	Verified      bool // at least once, in any round
+	Reraised      int  // how often a demand that it had served was raised again
 
 	Report       Report // the last one
 	Extension    Extension
@@ -60,7 +61,7 @@ type State struct {
 	Attention rule.Attention // how high it has risen
 	Frozen    calendar.Due   // the handling clock while it stands still; no ID = it does not
 	FrozenAt  time.Time
-	Restarted time.Time // when the running handling clock last began again; zero = it never stood still
+	Restarted time.Time // from when what is left of the handling clock is counted, since it stood still; zero = from its start
 	Dues      int       // due instants ever recorded on this stream
 	Events    int64     // folded so far: the revision of the next one
 
@@ -273,6 +274,8 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 		s.lapse()
 	case DemandAttached:
 		s.attach(e.Demand)
+	case ServedDemandReopened:
+		s.Reraised++
 	case DemandDetached:
 		s.Demands = drop(s.Demands, func(d stream.ID) bool { return d == e.Demand })
 	case Reassigned:
@@ -288,7 +291,7 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 	case SupervisionAnswered:
 		s.answered(e.Number)
 	case DeadlineRecomputed:
-		s.recomputed(e, st)
+		s.recomputed(rule.Recount(e), st)
 	case ProblemFlagged:
 		s.Problem = true
 	case Rated:
@@ -378,12 +381,15 @@ func (s *State) freeze(at time.Time) {
 
 func (s *State) thaw() { s.Frozen, s.FrozenAt = calendar.Due{}, time.Time{} }
 
-// restart runs the handling clock again.
+// restart runs the handling clock again. One that was late already, or lost nothing, goes on to the due that it had: it is
+// counted from where it was counted before.
 func (s *State) restart(d calendar.Due, st rule.Stamp) {
 	s.Fired = s.Fired.Delayed(d.ID, st.Recorded.Sub(s.FrozenAt)).Began(d, st.Recorded) // what stood still is not held against it
+	if d.ID != s.Frozen.ID {
+		s.Restarted = st.Recorded
+	}
 	s.thaw()
 	s.start(d)
-	s.Restarted = st.Recorded
 }
 
 // release lets the leg's clocks strike again after a pending return. They ran on, so what is due is due; but rule E2
@@ -424,20 +430,17 @@ func (s *State) answered(number int) {
 }
 
 // recomputed puts a due instant in the place of the one it replaces; a supervision follows its clock.
-func (s *State) recomputed(e DeadlineRecomputed, st rule.Stamp) {
-	if e.Clock.ID != e.Replaces {
-		s.Fired = s.Fired.Began(e.Clock, st.Recorded)
+func (s *State) recomputed(r rule.Recount, st rule.Stamp) {
+	if s.Frozen.ID == r.Replaces && r.Replaces != "" {
+		var frozen rule.Clocks
+		frozen, s.Fired = r.Apply(rule.Clocks{s.Frozen}, s.Fired, st.Recorded)
+		s.Frozen = frozen[0]
 	}
-	s.Running = slices.Clone(s.Running)
-	for i := range s.Running {
-		if s.Running[i].ID == e.Replaces {
-			s.Running[i] = e.Clock
-		}
-	}
+	s.Running, s.Fired = r.Apply(s.Running, s.Fired, st.Recorded)
 	s.Supervisions = slices.Clone(s.Supervisions)
 	for i := range s.Supervisions {
-		if s.Supervisions[i].Deadline == e.Replaces {
-			s.Supervisions[i].Deadline = e.Clock.ID
+		if s.Supervisions[i].Deadline == r.Replaces {
+			s.Supervisions[i].Deadline = r.Clock.ID
 		}
 	}
 	s.Dues++

@@ -148,11 +148,14 @@ func (fs Firings) Held(id string, until time.Time) Firings {
 // Began returns the firings after a clock began to run again, or to another due instant. Warnings that lie before are
 // not given any more.
 func (fs Firings) Began(d calendar.Due, at time.Time) Firings {
-	return fs.Held(d.ID, at).with(d.ID, func(f *Fired) {
-		for f.Warned < len(d.WarnAt) && !d.WarnAt[f.Warned].After(at) {
-			f.Warned++
-		}
-	})
+	return fs.Held(d.ID, at).with(d.ID, func(f *Fired) { f.pass(d, at) })
+}
+
+// pass passes over the warnings that lie before an instant.
+func (f *Fired) pass(d calendar.Due, at time.Time) {
+	for f.Warned < len(d.WarnAt) && !d.WarnAt[f.Warned].After(at) {
+		f.Warned++
+	}
 }
 
 // Strikes are a machine's commands for the clock. Each may be nil, or answer nil: then nothing happens.

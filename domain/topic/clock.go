@@ -8,7 +8,7 @@ import (
 )
 
 // Alarms lists what the clock does next on the topic: warnings and expiry. A vote closes by its convenor's hand: the
-// clock does not know the counts (T6).
+// clock does not know the counts (T6), and says only that they are overdue.
 func (s State) Alarms() []rule.Alarm {
 	return s.Running.Alarms(s.Fired, rule.Strikes{
 		Warn:   func(id string) any { return RaiseWarning{id} },
@@ -46,4 +46,17 @@ func (s State) follows(e Event, at rule.At) []Event {
 		return nil
 	}
 	return []Event{Escalated(*up)}
+}
+
+// RecomputeDeadline counts a running clock anew with the calendar there is now: after a notice has arrived, or was corrected.
+func (c RecomputeDeadline) decide(s State, at rule.At) (Event, error) {
+	if e, said := s.last.(DeadlineRecomputed); said && e.Replaces == c.ID && e.Reason == c.Reason && repeats(s, e, at) {
+		return nil, nil
+	}
+	old, _ := s.Running.Due(c.ID)
+	r, err := rule.Recounted(at, s.Unit, old, old.StartedAt, s.dueID(old.Clock), c.Reason)
+	if r == nil {
+		return nil, err
+	}
+	return DeadlineRecomputed(*r), nil
 }

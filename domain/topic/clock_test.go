@@ -213,6 +213,20 @@ func TestABrokenClockIsFound(t *testing.T) {
 	}
 }
 
+// A vote that was opened before counts had a clock has none, and is closed as it was.
+func TestAVoteOfBeforeHasNoClockForItsCount(t *testing.T) {
+	p := given(t, path(PhaseVoting)...)
+	old := p.events[len(p.events)-1].(VoteOpened)
+	if old.Count.Clock != calendar.VoteCount || !old.Count.Due.After(old.ClosesAt) {
+		t.Fatalf("got %+v, want a clock for the count", old)
+	}
+	old.Count = calendar.Due{}
+	s := Evolve(p.states[len(p.states)-2], old, p.stamps[len(p.stamps)-1])
+	if s.Phase != PhaseVoting || len(s.Running) != 1 || s.Running[0].Clock != calendar.Deliberate || s.Dues != p.state().Dues-1 {
+		t.Errorf("got %s with %v, want only the deliberation limited", s.Phase, s.Running)
+	}
+}
+
 // What the clock does on the ways through the table.
 func TestWhatTheClockDoes(t *testing.T) {
 	ready := append(path(PhaseHandling), marksReady)
@@ -225,8 +239,8 @@ func TestWhatTheClockDoes(t *testing.T) {
 			"warning open 03-13 17:30:00", "warning open 03-16 17:30:00", "expired open 03-18 00:00:00", "E5 2 to 3 150105003"}},
 		{"a deliberation that leads to nothing, too", path(PhaseDeliberating), []string{
 			"warning deliberate 04-01 17:30:00", "warning deliberate 04-02 17:30:00", "expired deliberate 04-04 00:00:00", "E5 2 to 3 150105003"}},
-		{"a vote that nobody closes is deliberated too long: the clock does not know its counts", path(PhaseVoting), []string{
-			"warning deliberate 04-01 17:30:00", "warning deliberate 04-02 17:30:00", "expired deliberate 04-04 00:00:00", "E5 2 to 3 150105003"}},
+		{"a vote that nobody counts rises, and is deliberated too long: the clock does not know its counts", path(PhaseVoting), []string{
+			"warning vote_count 03-13 17:30:00", "expired vote_count 03-16 00:00:00", "E5 2 to 3 150105003", "warning deliberate 04-01 17:30:00", "warning deliberate 04-02 17:30:00", "expired deliberate 04-04 00:00:00", "E5 3 to 4 150105"}},
 		{"a review date reminds the convenor and lifts nothing", path(PhaseDeferred), []string{
 			"warning topic_review 05-08 17:30:00", "warning topic_review 05-09 17:30:00", "expired topic_review 05-11 00:00:00"}},
 		{"a plan that nobody hands over", path(PhaseAdopted), []string{

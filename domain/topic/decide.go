@@ -131,6 +131,10 @@ type (
 		Round  int
 	}
 	MarkReadyToConclude struct{}
+	RecomputeDeadline   struct {
+		ID     string // of the due instant
+		Reason sealed.Public
+	}
 )
 
 // The clock's own commands. Each decides nothing when its time has passed over: the step was taken, or it fired before.
@@ -160,6 +164,7 @@ func (HoldDeliberation) Name() string    { return "hold-deliberation" }
 func (Support) Name() string             { return "support" }
 func (NoteDemandReopened) Name() string  { return "note-demand-reopened" }
 func (MarkReadyToConclude) Name() string { return "mark-ready-to-conclude" }
+func (RecomputeDeadline) Name() string   { return "recompute-deadline" }
 func (RaiseWarning) Name() string        { return "raise-warning" }
 func (ExpireClock) Name() string         { return "expire-clock" }
 
@@ -422,7 +427,8 @@ func (c Drop) decide(s State, at rule.At) (Event, error) {
 	return Dropped(c), nil
 }
 
-// T5. The electorate is counted now, so that nobody is added while the vote runs.
+// T5. The electorate is counted now, so that nobody is added while the vote runs. The convenor has the day after the vote
+// for its count.
 func (c OpenVote) decide(s State, at rule.At) (Event, error) {
 	if err := firm(rule.Reaches(at, s.Unit, "T5")); err != nil {
 		return nil, err
@@ -456,7 +462,8 @@ func (c OpenVote) decide(s State, at rule.At) (Event, error) {
 	if electorate == 0 {
 		return nil, refuse("T5", "所列网格没有住户", "nobody lives in the grids that are named")
 	}
-	return VoteOpened{Options: slices.Concat(c.Options), Grids: slices.Concat(c.Grids), Electorate: electorate, ClosesAt: closes}, nil
+	due, err := at.Clocks.Until(s.dueID(calendar.VoteCount), calendar.VoteCount, at.Recorded, calendar.DateOf(closes)+1)
+	return VoteOpened{Options: slices.Concat(c.Options), Grids: slices.Concat(c.Grids), Electorate: electorate, ClosesAt: closes, Count: due}, err
 }
 
 // T6. A vote passes if at least half of the households voted (vote.quorum) and one option has more than half

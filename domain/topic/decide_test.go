@@ -596,8 +596,8 @@ func TestClocks(t *testing.T) {
 	}{
 		{"proposing starts open: ten working days", []step{proposes}, "open 2026-03-17 23:59"},
 		{"opening starts deliberate: thirty days", []step{proposes, opens}, "deliberate 2026-04-03 23:59"},
-		{"a vote does not stop it", []step{proposes, opens, holds, opensVote}, "deliberate 2026-04-03 23:59"},
-		{"nor does its end", []step{proposes, opens, holds, opensVote, closesVote}, "deliberate 2026-04-03 23:59"},
+		{"a vote does not stop it, and has a clock for its count: the day after it closes", []step{proposes, opens, holds, opensVote}, "deliberate 2026-04-03 23:59, vote_count 2026-03-15 23:59"},
+		{"the count stops that, and not the other", []step{proposes, opens, holds, opensVote, closesVote}, "deliberate 2026-04-03 23:59"},
 		{"a deferral runs to its review date", []step{proposes, opens, holds, defers}, "topic_review 2026-05-10 23:59"},
 		{"adopting starts handover: five working days", path(PhaseAdopted), "handover 2026-03-18 23:59"},
 		{"a refused admission starts deliberate", append(path(PhaseAdopted), refusesAdmission), "deliberate 2026-04-11 23:59"},

@@ -77,6 +77,7 @@ type VoteOpened struct {
 	Grids      []orgs.GridCode `json:"grids"`
 	Electorate int             `json:"electorate"` // households of the grids, fixed now
 	ClosesAt   time.Time       `json:"closes_at"`
+	Count      calendar.Due    `json:"count_due,omitzero"` // for the count: the end of the day after the vote closes; none in what was recorded before votes were counted by a clock
 }
 
 // VoteClosed records the count (表决结束). No household's choice is in the log.
@@ -205,6 +206,10 @@ type ClockExpired rule.Expiry
 // Escalated records that the topic has the attention of a higher level (升级, rule E5). Its unit and its clocks stay.
 type Escalated rule.Escalation
 
+// DeadlineRecomputed records that a due instant was counted anew, because a notice has arrived (rule R24) or an arbiter
+// says so; the later of old and new holds.
+type DeadlineRecomputed rule.Recount
+
 // The stored names. They never change; a changed meaning is a new version.
 func (Proposed) EventType() string             { return "topic-proposed/1" }
 func (DeliberationOpened) EventType() string   { return "deliberation-opened/1" }
@@ -229,3 +234,4 @@ func (LinkedDemandReopened) EventType() string { return "linked-demand-reopened/
 func (WarningRaised) EventType() string        { return "topic-warning-raised/1" }
 func (ClockExpired) EventType() string         { return "topic-clock-expired/1" }
 func (Escalated) EventType() string            { return "topic-escalated/1" }
+func (DeadlineRecomputed) EventType() string   { return "topic-deadline-recomputed/1" }

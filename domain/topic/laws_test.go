@@ -54,7 +54,7 @@ func (w *world) turn(t *rapid.T, s State) {
 // moves are all steps that random histories are made of; those that end a topic for good come seldom.
 var (
 	moves = []step{proposes, opens, holds, holds, opensVote, closesVote, failsVote, adopts, adopts, adopts, defers, refusesAdmission,
-		hands, hands, hands, addsItem, joins, returns, publishes, publishes, marksReady, concludes, concludes, reopens, supports, notes,
+		hands, hands, hands, addsItem, joins, returns, publishes, publishes, marksReady, concludes, concludes, reopens, supports, notes, recounts,
 		rehand(0, func(i *Item) { i.Target += 90 })}
 	lastMoves = []step{rejects, merges, drops}
 )
@@ -97,7 +97,7 @@ func check(t rapid.TB, p *play) {
 	due := map[string]bool{}
 	cycles, results := 0, 0
 	allowed := map[Phase][]calendar.Clock{
-		PhaseProposed: {calendar.Open}, PhaseDeliberating: {calendar.Deliberate}, PhaseVoting: {calendar.Deliberate},
+		PhaseProposed: {calendar.Open}, PhaseDeliberating: {calendar.Deliberate}, PhaseVoting: {calendar.Deliberate, calendar.VoteCount},
 		PhaseDeferred: {calendar.TopicReview}, PhaseAdopted: {calendar.Handover}, PhaseHandling: {calendar.Conclude},
 	}
 	for n, e := range p.events {
@@ -285,6 +285,7 @@ func TestTheFoldTakesAnyEventInAnyState(t *testing.T) {
 		Adopted{Items: []Item{item}, Handover: d}, Rejected{}, Deferred{Review: d}, AdmissionRefused{Deliberate: d}, HandedToGrid{Cycle: 1, Items: []Item{item, item}},
 		OrderAdded{Item: &item}, OrderAdded{Order: joined}, ReadyToConclude{Conclude: d}, Returned{Deliberate: d}, ResultPublished{Result: 1}, Concluded{},
 		Reopened{Deliberate: d}, MergedInto{Target: other}, Dropped{}, LinkedDemandReopened{},
+		DeadlineRecomputed{Replaces: d.ID, Clock: calendar.Due{ID: "x/1/0/2", Clock: calendar.Open}},
 		Supported{Household: "1"}, Supported{Household: "2"}, Supported{Household: "3"}, Supported{Household: "4"},
 		WarningRaised{ID: d.ID, Number: 1}, ClockExpired{ID: d.ID}, Escalated{Rule: "E5", To: 3, ID: d.ID}}
 	rapid.Check(t, func(t *rapid.T) {

@@ -29,6 +29,7 @@ func (p Phase) Terminal() bool {
 
 var (
 	live     = []Phase{PhaseProposed, PhaseDeliberating, PhaseVoting, PhaseDeferred, PhaseAdopted, PhaseHandling}
+	counted  = []Phase{PhaseProposed, PhaseDeliberating, PhaseVoting, PhaseAdopted, PhaseHandling} // a clock runs that no one named the end of
 	terminal = []Phase{PhaseConcluded, PhaseRejected, PhaseMerged, PhaseDropped}
 	all      = append(live[:len(live):len(live)], terminal...)
 
@@ -80,6 +81,7 @@ var Machine = rule.Machine[Phase]{
 			Actors: []orgs.Role{orgs.Resident, orgs.StairwellHead, orgs.BuildingHead, orgs.GridWorker, orgs.Clerk, orgs.Channel}},
 		{Command: "note-demand-reopened", Event: "linked-demand-reopened", In: all, Actors: []orgs.Role{orgs.System}},
 		{Command: "mark-ready-to-conclude", Event: "topic-ready-to-conclude", In: []Phase{PhaseHandling}, Actors: []orgs.Role{orgs.System}},
+		{Command: "recompute-deadline", Event: "topic-deadline-recomputed", In: counted, Actors: []orgs.Role{orgs.Arbiter, orgs.System}},
 		{Command: "raise-warning", Event: "topic-warning-raised", In: live, Actors: []orgs.Role{orgs.System}},
 		{Command: "expire-clock", Event: "topic-clock-expired", In: live, Actors: []orgs.Role{orgs.System}},
 	},

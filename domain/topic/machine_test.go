@@ -25,6 +25,7 @@ var rowSteps = map[string]step{
 var noteSteps = map[string]step{
 	"hold-deliberation": holds, "publish-result": publishes, "support": supports,
 	"note-demand-reopened": notes, "mark-ready-to-conclude": marksReady, "raise-warning": warns, "expire-clock": expires,
+	"recompute-deadline": recounts,
 }
 
 // alone reports whether one event was decided, and nothing with it but an escalation.
@@ -34,7 +35,7 @@ func alone(events []Event) bool {
 
 // noteWay is the way to a state in which a note can be taken.
 func noteWay(command string, in Phase) []step {
-	if (command == "raise-warning" || command == "expire-clock") && in == PhaseHandling { // no clock runs from the start
+	if slices.Contains([]string{"raise-warning", "expire-clock", "recompute-deadline"}, command) && in == PhaseHandling { // no clock runs from the start
 		return append(path(in), marksReady)
 	}
 	return path(in)
@@ -189,7 +190,7 @@ func TestABrokenTableIsFound(t *testing.T) {
 
 var commands = []Command{Propose{}, OpenDeliberation{}, Merge{}, Drop{}, OpenVote{}, CloseVote{}, Adopt{}, Reject{}, Defer{},
 	RefuseAdmission{}, HandToGrid{}, AddOrder{}, Return{}, PublishResult{}, Conclude{}, Reopen{}, HoldDeliberation{}, Support{},
-	NoteDemandReopened{}, MarkReadyToConclude{}, RaiseWarning{}, ExpireClock{}}
+	NoteDemandReopened{}, MarkReadyToConclude{}, RaiseWarning{}, ExpireClock{}, RecomputeDeadline{}}
 
 // TestWhatTheTableDoesNotListIsRefused asks every command in every state (M1).
 func TestWhatTheTableDoesNotListIsRefused(t *testing.T) {

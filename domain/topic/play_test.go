@@ -64,6 +64,7 @@ var (
 	dispatcher = rule.Actor{ID: "k-dispatcher", Role: orgs.Dispatcher, Unit: street}
 	leader     = rule.Actor{ID: "k-leader", Role: orgs.StreetLeader, Unit: street}
 	officer    = rule.Actor{ID: "k-officer", Role: orgs.AdmissionOfficer, Unit: district}
+	arbiter    = rule.Actor{ID: "k-arbiter", Role: orgs.Arbiter, Unit: district}
 	resident   = rule.Actor{ID: "k-resident", Role: orgs.Resident, Unit: community}
 	worker     = rule.Actor{ID: "k-worker", Role: orgs.GridWorker, Unit: grid.Unit()}
 	system     = rule.Actor{ID: "pm", Role: orgs.System}
@@ -95,6 +96,7 @@ type step struct {
 	facts  func(State) rule.Facts
 	gate   rule.Gate
 	rules  func(*calendar.Policy)
+	days   *calendar.Calendar // nil: China's
 }
 
 func (st step) by(a rule.Actor) step                         { st.who = a; return st }
@@ -166,8 +168,25 @@ var (
 	supports = step{who: resident, wait: time.Hour, cmd: func(State, time.Time) Command { return Support{Household: "01-2-301"} }}
 	warns    = step{who: clock, wait: 300 * day, cmd: func(s State, _ time.Time) Command { return RaiseWarning{runningID(s)} }}
 	expires  = step{who: clock, wait: 300 * day, cmd: func(s State, _ time.Time) Command { return ExpireClock{runningID(s)} }}
-	notes    = step{who: system, wait: day, cmd: func(State, time.Time) Command { return NoteDemandReopened{Demand: demandID(0), Round: 2} }}
+	recounts = step{who: arbiter, wait: time.Hour, days: shut(), rules: func(p *calendar.Policy) { p.NaturalRoll = calendar.NextWorkingDay },
+		cmd: func(s State, _ time.Time) Command {
+			return RecomputeDeadline{ID: runningID(s), Reason: "放假通知已更正"}
+		}}
+	notes = step{who: system, wait: day, cmd: func(State, time.Time) Command { return NoteDemandReopened{Demand: demandID(0), Round: 2} }}
 )
+
+// shut is a calendar in which a correction has taken all of spring and summer off: whatever is counted in days falls later.
+func shut() *calendar.Calendar {
+	n := calendar.Notice{Year: 2026, Source: "https://example.org/shut"}
+	for first, d := calendar.DateOf(newPlay().now), calendar.Date(0); d < 212; d++ {
+		n.Off = append(n.Off, first+d)
+	}
+	c, err := calendar.China().With(n)
+	if err != nil {
+		panic(err)
+	}
+	return c
+}
 
 // runningID names the clock that runs, "" if none does.
 func runningID(s State) string {
@@ -236,10 +255,14 @@ func (p *play) ask(st step) (Command, rule.At) {
 	if st.rules != nil {
 		st.rules(policy)
 	}
+	days := st.days
+	if days == nil {
+		days = calendar.China()
+	}
 	at := rule.At{
 		Stamp:  rule.Stamp{Actor: st.who, Occurred: p.now.Add(-st.late), Recorded: p.now},
 		Units:  p.units,
-		Clocks: calendar.Rules{Calendar: calendar.China(), Policy: policy},
+		Clocks: calendar.Rules{Calendar: days, Policy: policy},
 		Gate:   st.gate,
 	}
 	if st.second.ID != "" {

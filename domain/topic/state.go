@@ -128,9 +128,13 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 	case VoteOpened:
 		s.Phase = PhaseVoting
 		s.Vote = Vote{Options: e.Options, Grids: e.Grids, Electorate: e.Electorate, ClosesAt: e.ClosesAt}
+		if e.Count.ID != "" {
+			s.start(e.Count)
+		}
 	case VoteClosed:
 		s.Phase = PhaseDeliberating
 		s.Vote.Closed, s.Vote.Cast, s.Vote.Counts, s.Vote.Passed = true, e.Cast, e.Counts, e.Passed
+		s.Running = s.Running.Stop(calendar.VoteCount)
 	case Adopted:
 		s.Phase = PhaseAdopted
 		s.Plan, s.Budget, s.Resources, s.Summary = e.Items, e.Budget, e.Resources, e.Summary
@@ -184,6 +188,9 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 		s.households = append(slices.Clip(s.households), e.Household)
 	case LinkedDemandReopened:
 		s.Reraised++
+	case DeadlineRecomputed:
+		s.Running, s.Fired = rule.Recount(e).Apply(s.Running, s.Fired, st.Recorded)
+		s.Dues++
 	case WarningRaised:
 		s.Fired = s.Fired.Warned(rule.Warning(e))
 	case ClockExpired:

@@ -57,6 +57,10 @@ type (
 		Comment  sealed.Public
 		Reason   sealed.Public
 	}
+	RecomputeDeadline struct {
+		ID     string // of the due instant
+		Reason sealed.Public
+	}
 )
 
 // Mark is what the street says of one unit's part in the outcome.
@@ -73,16 +77,17 @@ type (
 )
 
 // The names of the commands.
-func (Blow) Name() string         { return "blow" }
-func (ReportIn) Name() string     { return "report-in" }
-func (Conclude) Name() string     { return "conclude" }
-func (Cancel) Name() string       { return "cancel" }
-func (Score) Name() string        { return "score" }
-func (ExcuseUnit) Name() string   { return "excuse-unit" }
-func (ReleaseUnit) Name() string  { return "release-unit" }
-func (Rescore) Name() string      { return "rescore" }
-func (RaiseWarning) Name() string { return "raise-warning" }
-func (MarkAbsent) Name() string   { return "mark-absent" }
+func (Blow) Name() string              { return "blow" }
+func (ReportIn) Name() string          { return "report-in" }
+func (Conclude) Name() string          { return "conclude" }
+func (Cancel) Name() string            { return "cancel" }
+func (Score) Name() string             { return "score" }
+func (ExcuseUnit) Name() string        { return "excuse-unit" }
+func (ReleaseUnit) Name() string       { return "release-unit" }
+func (Rescore) Name() string           { return "rescore" }
+func (RecomputeDeadline) Name() string { return "recompute-deadline" }
+func (RaiseWarning) Name() string      { return "raise-warning" }
+func (MarkAbsent) Name() string        { return "mark-absent" }
 
 // most is how many units one whistle may summon; ours.
 const most = 20
@@ -471,10 +476,21 @@ func (c RaiseWarning) decide(s State, at rule.At) (Event, error) {
 
 // MarkAbsent says at its due instant that a unit has not come.
 func (c MarkAbsent) decide(s State, at rule.At) (Event, error) {
-	i := slices.IndexFunc(s.Units, func(u Unit) bool { return u.Due.ID == c.ID })
+	u, called := s.Called(c.ID)
 	x, r := s.Running.Expire(s.Fired, c.ID, time.Time{}, at)
-	if i < 0 || x == nil {
+	if !called || x == nil {
 		return nil, firm(r)
 	}
-	return UnitAbsent{Unit: s.Units[i].Code, ID: x.ID, Due: x.Due, LateBy: x.LateBy}, nil
+	return UnitAbsent{Unit: u.Code, ID: x.ID, Due: x.Due, LateBy: x.LateBy}, nil
+}
+
+// RecomputeDeadline counts a running clock anew with the calendar there is now: after a notice has arrived, or was corrected.
+func (c RecomputeDeadline) decide(s State, at rule.At) (Event, error) {
+	old, _ := s.Running.Due(c.ID)
+	number := max(1, 1+slices.IndexFunc(s.Units, func(u Unit) bool { return u.Due.ID == c.ID }))
+	r, err := rule.Recounted(at, s.Street, old, old.StartedAt, dueID(old.Clock, number, s.Dues+1), c.Reason)
+	if r == nil {
+		return nil, err
+	}
+	return DeadlineRecomputed(*r), nil
 }

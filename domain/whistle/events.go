@@ -138,14 +138,19 @@ type Rescored struct {
 // WarningRaised records that a due instant of the whistle comes near.
 type WarningRaised rule.Warning
 
+// DeadlineRecomputed records that a due instant was counted anew, because a notice has arrived (rule R24) or an arbiter
+// says so; the later of old and new holds.
+type DeadlineRecomputed rule.Recount
+
 // The stored names. They never change; a changed meaning is a new version.
-func (Blown) EventType() string          { return "whistle-blown/1" }
-func (UnitReportedIn) EventType() string { return "unit-reported-in/1" }
-func (UnitAbsent) EventType() string     { return "unit-absent/1" }
-func (UnitExcused) EventType() string    { return "unit-excused/1" }
-func (UnitReleased) EventType() string   { return "unit-released/1" }
-func (Concluded) EventType() string      { return "whistle-concluded/1" }
-func (Cancelled) EventType() string      { return "whistle-cancelled/1" }
-func (Scored) EventType() string         { return "whistle-scored/1" }
-func (Rescored) EventType() string       { return "whistle-rescored/1" }
-func (WarningRaised) EventType() string  { return "whistle-warning-raised/1" }
+func (Blown) EventType() string              { return "whistle-blown/1" }
+func (UnitReportedIn) EventType() string     { return "unit-reported-in/1" }
+func (UnitAbsent) EventType() string         { return "unit-absent/1" }
+func (UnitExcused) EventType() string        { return "unit-excused/1" }
+func (UnitReleased) EventType() string       { return "unit-released/1" }
+func (Concluded) EventType() string          { return "whistle-concluded/1" }
+func (Cancelled) EventType() string          { return "whistle-cancelled/1" }
+func (Scored) EventType() string             { return "whistle-scored/1" }
+func (Rescored) EventType() string           { return "whistle-rescored/1" }
+func (WarningRaised) EventType() string      { return "whistle-warning-raised/1" }
+func (DeadlineRecomputed) EventType() string { return "whistle-deadline-recomputed/1" }

@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"gridcase/domain/calendar"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
 )
@@ -32,7 +33,13 @@ func broken(s State, history []entry, units *orgs.Tree) []string {
 			}
 		}
 	case PhaseConcluded:
-		want = []string{fmt.Sprintf("score/1/0/%d", len(s.Units)+1)}
+		for _, h := range history { // the last one given
+			for _, d := range dues(h.event) {
+				if d.Clock == calendar.Score {
+					want = []string{d.ID}
+				}
+			}
+		}
 	}
 	law(slices.Equal(running(s), want), "in %s the clocks %v run, want %v", s.Phase, running(s), want)
 	law(s.EndedAt.IsZero() != s.Phase.Terminal(), "in %s it ended at %s", s.Phase, s.EndedAt)
@@ -59,11 +66,12 @@ func broken(s State, history []entry, units *orgs.Tree) []string {
 
 	// What the history says of who did what, and when.
 	ids, fired := map[string]time.Time{}, map[string]bool{}
+	var due time.Time // given last
 	for _, h := range history {
 		for _, d := range dues(h.event) {
 			_, twice := ids[d.ID]
 			law(!twice, "I15: the due instant %s was given twice", d.ID)
-			ids[d.ID] = d.Due
+			ids[d.ID], due = d.Due, d.Due
 		}
 		once := func(id, step string, at time.Time) {
 			law(!fired[id+step], "I15: %s %s came twice", id, step)
@@ -82,7 +90,7 @@ func broken(s State, history []entry, units *orgs.Tree) []string {
 			law(desked(a), "%T by %s", h.event, a.ID)
 		case Scored:
 			if a == clock {
-				once("score", "expiry", ids[fmt.Sprintf("score/1/0/%d", len(s.Units)+1)].Add(time.Second))
+				once("score", "expiry", due.Add(time.Second))
 			}
 		case UnitExcused:
 			law(!units.SameBody(a.Unit, e.Unit), "I2: %s excused %s", a.Unit, e.Unit)
@@ -123,6 +131,7 @@ func anyStep(s State) *rapid.Generator[step] {
 			id = s.Running[rapid.IntRange(0, n-1).Draw(t, "clock")].ID
 		}
 		var as []rule.Actor
+		var rules []any
 		switch was := c.(type) {
 		case Blow:
 			was.Class, as = rapid.SampledFrom(Classes()).Draw(t, "class"), []rule.Actor{desker, leader}
@@ -137,6 +146,9 @@ func anyStep(s State) *rapid.Generator[step] {
 			c, as = MarkAbsent{ID: id}, []rule.Actor{clock}
 		case RaiseWarning:
 			c, as = RaiseWarning{ID: id}, []rule.Actor{clock}
+		case RecomputeDeadline:
+			c, as = RecomputeDeadline{ID: id, Reason: "放假通知已更正"}, []rule.Actor{arbiter}
+			rules = []any{shut()}
 		case Conclude, Cancel:
 			as = []rule.Actor{leader}
 		case Score:
@@ -150,7 +162,7 @@ func anyStep(s State) *rapid.Generator[step] {
 			a = rapid.SampledFrom(people).Draw(t, "other")
 		}
 		after := rapid.SampledFrom([]time.Duration{0, time.Second, time.Minute, 29 * time.Minute, 5 * time.Hour, day, 5 * day}).Draw(t, "after")
-		st := by(a, c, after, ago(rapid.SampledFrom([]time.Duration{0, 0, 0, time.Minute, 3 * time.Hour, 30 * time.Hour}).Draw(t, "ago")))
+		st := by(a, c, append(rules, after, ago(rapid.SampledFrom([]time.Duration{0, 0, 0, time.Minute, 3 * time.Hour, 30 * time.Hour}).Draw(t, "ago")))...)
 		if rapid.Bool().Draw(t, "confirmed") {
 			st.at.Second = ptr(rapid.SampledFrom([]rule.Actor{desker, leader, handler, a}).Draw(t, "second"))
 		}
@@ -273,7 +285,7 @@ func end(t *rapid.T, st *story, units *orgs.Tree) {
 	if st.state.Phase == "" {
 		return
 	}
-	sweep(t, st, st.now.Add(100*day))
+	sweep(t, st, st.now.Add(400*day))
 	if slices.Contains(underway, st.state.Phase) {
 		for _, u := range st.state.Units {
 			if u.Present() {
@@ -285,7 +297,7 @@ func end(t *rapid.T, st *story, units *orgs.Tree) {
 		if _, err := st.does(by(desker, finish)); err != nil {
 			t.Fatalf("stuck in %s: %v", st.state.Phase, err)
 		}
-		sweep(t, st, st.now.Add(100*day))
+		sweep(t, st, st.now.Add(400*day))
 	}
 	if !st.state.Phase.Terminal() {
 		t.Fatalf("got no further than %s", st.state.Phase)

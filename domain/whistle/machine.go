@@ -53,6 +53,7 @@ var Machine = rule.Machine[Phase]{
 		{Command: "excuse-unit", Event: "unit-excused", In: unscored, Actors: []orgs.Role{orgs.Arbiter}},
 		{Command: "release-unit", Event: "unit-released", In: []Phase{PhaseOnSite}, Actors: desk},
 		{Command: "rescore", Event: "whistle-rescored", In: []Phase{PhaseScored}, Actors: []orgs.Role{orgs.Evaluator}},
+		{Command: "recompute-deadline", Event: "whistle-deadline-recomputed", In: unscored, Actors: []orgs.Role{orgs.Arbiter, orgs.System}},
 		{Command: "raise-warning", Event: "whistle-warning-raised", In: unscored, Actors: []orgs.Role{orgs.System}},
 	},
 }

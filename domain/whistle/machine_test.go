@@ -39,6 +39,9 @@ var witnesses = []witness{
 	{"", isOpen, by(clock, warn, time.Hour)},
 	{"", isOnSite, by(clock, warn, time.Hour)},
 	{"", isConcluded, by(clock, RaiseWarning{ID: "score/1/0/4"}, 2*day)},
+	{"", []step{by(desker, blow, served())}, by(arbiter, recount, shut())},
+	{"", []step{by(desker, blow, served()), by(desker, arrive)}, by(arbiter, recount, shut())},
+	{"", isConcluded, by(arbiter, RecomputeDeadline{ID: "score/1/0/4", Reason: "放假通知已更正"}, shut())},
 }
 
 // told is what a witness saw.
@@ -245,7 +248,7 @@ func refusedBy(s State, c Command, at rule.At) *rule.Refusal {
 
 // M3.
 func TestNamesAreUnique(t *testing.T) {
-	events := []Event{Blown{}, UnitReportedIn{}, UnitAbsent{}, UnitExcused{}, UnitReleased{}, Concluded{}, Cancelled{}, Scored{}, Rescored{}, WarningRaised{}}
+	events := []Event{Blown{}, UnitReportedIn{}, UnitAbsent{}, UnitExcused{}, UnitReleased{}, Concluded{}, Cancelled{}, Scored{}, Rescored{}, DeadlineRecomputed{}, WarningRaised{}}
 	stored := regexp.MustCompile(`^[a-z]+(-[a-z]+)+/[1-9]$`)
 	seen := map[string]bool{}
 	for _, e := range events {

@@ -102,6 +102,15 @@ func (s State) Unit(code orgs.UnitCode) (Unit, bool) {
 	return s.Units[i], true
 }
 
+// Called returns the unit that is to report in by a due instant, false if it is none of reporting in.
+func (s State) Called(due string) (Unit, bool) {
+	i := slices.IndexFunc(s.Units, func(u Unit) bool { return u.Due.ID == due })
+	if i < 0 {
+		return Unit{}, false
+	}
+	return s.Units[i], true
+}
+
 // Evolve returns the state after an event. It accepts any event in any state: what is in the log has happened.
 func Evolve(s State, e Event, st rule.Stamp) State {
 	before := s
@@ -152,6 +161,14 @@ func Evolve(s State, e Event, st rule.Stamp) State {
 		s.end(PhaseScored, st)
 	case Rescored:
 		s.unit(e.Card.Unit, func(u *Unit) { u.Card = &e.Card })
+	case DeadlineRecomputed:
+		s.Running, s.Fired = rule.Recount(e).Apply(s.Running, s.Fired, st.Recorded)
+		s.each(func(u *Unit) {
+			if u.Due.ID == e.Replaces {
+				u.Due = e.Clock
+			}
+		})
+		s.Dues++
 	case WarningRaised:
 		s.Fired = s.Fired.Warned(rule.Warning(e))
 	}

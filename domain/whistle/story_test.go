@@ -255,8 +255,37 @@ func dues(e Event) []calendar.Due {
 		}
 	case Concluded:
 		ds = append(ds, e.Score)
+	case DeadlineRecomputed:
+		ds = append(ds, e.Clock)
 	}
 	return ds
+}
+
+// shut are the rules when a correction has taken all days off from the morning until the end of September, and natural days roll:
+// whatever is counted in days, or in hours of service, falls later.
+func shut() calendar.Rules {
+	n := calendar.Notice{Year: 2026, Source: "https://example.org/shut"}
+	for d := calendar.DateOf(morning); d <= calendar.DateOf(morning)+212; d++ {
+		n.Off = append(n.Off, d)
+	}
+	c, err := calendar.China().With(n)
+	if err != nil {
+		panic(err)
+	}
+	p := calendar.DefaultPolicy()
+	p.NaturalRoll = calendar.NextWorkingDay
+	return calendar.Rules{Calendar: c, Policy: p}
+}
+
+// served are the rules when a unit has so many hours of service to come.
+func served() calendar.Rules {
+	p := calendar.DefaultPolicy()
+	for i, r := range p.Rows {
+		if r.Clock == calendar.ReportIn {
+			p.Rows[i].Amount = calendar.Amount{N: 2, Kind: calendar.ServiceHours}
+		}
+	}
+	return calendar.Rules{Calendar: calendar.China(), Policy: p}
 }
 
 // running returns the ids of the due instants that run.
@@ -282,6 +311,7 @@ var (
 	rescore = Rescore{Unit: utility, ReportIn: Late, Reason: "申诉成立：迟到而非缺席"}
 	absent  = MarkAbsent{ID: "report_in/3/0/3"}
 	warn    = RaiseWarning{ID: "report_in/3/0/3"}
+	recount = RecomputeDeadline{ID: "report_in/3/0/3", Reason: "放假通知已更正"}
 
 	isOpen      = []step{by(desker, blow)}
 	isOnSite    = when(isOpen, by(desker, arrive))
@@ -297,4 +327,4 @@ var reach = map[Phase][]step{"": nil, PhaseOpen: isOpen, PhaseOnSite: isOnSite, 
 	PhaseScored: isScored, PhaseCancelled: isCancelled}
 
 // commands are all of them, as they succeed where they can.
-var commands = []Command{blow, arrive, finish, cancel, score, excuse, release, rescore, absent, warn}
+var commands = []Command{blow, arrive, finish, cancel, score, excuse, release, rescore, absent, warn, recount}
