@@ -1,5 +1,6 @@
 # Two commands do the main things on a machine with only Go: make run, make test.
-export GOFLAGS := -tags=nomsgpack
+comma := ,
+export GOFLAGS := -tags=nomsgpack$(addprefix $(comma),$(TAGS))
 export CGO_ENABLED ?= 0
 export TZ := UTC
 SHELL := /bin/bash
@@ -22,7 +23,7 @@ bench: ## ratios against the limits of this machine, measured in one run
 lint: ## formatting, vet and staticcheck
 	go run ./cmd/check -only format,vet,staticcheck
 
-build: ## one static binary
+build: ## one static binary; TAGS=kafka for one that knows Kafka too
 	go build -trimpath -ldflags "-s -w" -o bin/gridcase ./cmd/gridcase
 
 IMAGE ?= gridcase:0.1.0

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -106,9 +107,15 @@ const unwatched = "-gcflags=modernc.org/sqlite/lib=-race=false"
 func tests() (string, error) {
 	args := []string{"test", "-shuffle=on", "-timeout=40m", fmt.Sprintf("-p=%d", max(runtime.NumCPU(), 2))}
 	if _, err := exec.LookPath("gcc"); err != nil {
-		return "the race detector: no C compiler (gcc)", command(nil, "go", append(args, "./...")...)
+		return "the race detector: no C compiler (gcc)", suites(nil, args)
 	}
-	return "", command([]string{"CGO_ENABLED=1"}, "go", append(args, "-race", unwatched, "./...")...)
+	return "", suites([]string{"CGO_ENABLED=1"}, append(args, "-race", unwatched))
+}
+
+// suites tests the program as it is, and what a tag adds to it.
+func suites(env, args []string) error {
+	err := command(env, "go", append(args, "./...")...)
+	return errors.Join(err, command(env, "go", append(args, "-tags=nomsgpack,kafka", "-run=Kafka", "./engine/relay")...))
 }
 
 // realInput says which tests had nothing to compare with: real residents' messages, official tables and the rule book are no part

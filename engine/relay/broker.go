@@ -8,8 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/IBM/sarama"
-	"github.com/ThreeDotsLabs/watermill-kafka/v3/pkg/kafka"
 	wnats "github.com/ThreeDotsLabs/watermill-nats/v2/pkg/nats"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/nats-io/nats.go"
@@ -29,6 +27,9 @@ func (b Broker) Check() error {
 	if (len(b.Kafka) == 0) == (b.NATS == "") {
 		return errors.New("brokers: name those of Kafka, or the URL of NATS")
 	}
+	if len(b.Kafka) > 0 {
+		return kafkaBuilt
+	}
 	return nil
 }
 
@@ -40,7 +41,7 @@ func (b Broker) Publisher(logger *slog.Logger) message.Publisher {
 			return wnats.NewPublisher(wnats.PublisherConfig{URL: b.NATS, NatsOptions: natsOptions(), Marshaler: onNATS{},
 				JetStream: wnats.JetStreamConfig{TrackMsgId: true, PublishOptions: []nats.PubOpt{nats.AckWait(brokerTimeout)}}}, quiet{logger})
 		}
-		return kafka.NewPublisher(kafka.PublisherConfig{Brokers: b.Kafka, Marshaler: onKafka{}, OverwriteSaramaConfig: kafkaConfig()}, quiet{logger})
+		return kafkaPublisher(b.Kafka, logger)
 	}}
 }
 
@@ -52,11 +53,7 @@ func (b Broker) Subscriber(group string, logger *slog.Logger) message.Subscriber
 		if b.NATS != "" {
 			return jetStreamSubscriber(b.NATS, group, topic, logger)
 		}
-		c := kafkaConfig()
-		c.Consumer.Offsets.Initial = sarama.OffsetOldest
-		c.Consumer.Return.Errors = true
-		return kafka.NewSubscriber(kafka.SubscriberConfig{Brokers: b.Kafka, ConsumerGroup: group, Unmarshaler: onKafka{}, OverwriteSaramaConfig: c,
-			NackResendSleep: 5 * time.Second}, quiet{logger})
+		return kafkaSubscriber(b.Kafka, group, logger)
 	}}
 }
 
@@ -176,18 +173,6 @@ func natsOptions() []nats.Option {
 	return []nats.Option{nats.Name("gridcase"), nats.Timeout(brokerTimeout), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1)}
 }
 
-func kafkaConfig() *sarama.Config {
-	c := sarama.NewConfig()
-	c.ClientID, c.Version = "gridcase", sarama.V1_0_0_0
-	c.Producer.Return.Successes = true
-	c.Producer.RequiredAcks = sarama.WaitForAll
-	c.Producer.Timeout = brokerTimeout
-	c.Producer.Retry.Max, c.Metadata.Retry.Max = 1, 1 // the line itself knows how to wait
-	c.Metadata.Retry.Backoff = 200 * time.Millisecond
-	c.Net.DialTimeout, c.Net.ReadTimeout, c.Net.WriteTimeout = brokerTimeout, brokerTimeout, brokerTimeout
-	return c
-}
-
 // connecting is a publisher that is made at the first message.
 type connecting struct {
 	connect func() (message.Publisher, error)
@@ -241,32 +226,7 @@ func (c *connecting) Close() error {
 	return c.made.Close()
 }
 
-// onKafka puts the envelope on the wire as it is: the binding of CloudEvents to Kafka in structured mode. The key is the
-// case, so that a case stays in one partition and in order.
-type onKafka struct{}
-
-// Marshal implements kafka.Marshaler.
-func (onKafka) Marshal(topic string, m *message.Message) (*sarama.ProducerMessage, error) {
-	p := &sarama.ProducerMessage{Topic: topic, Value: sarama.ByteEncoder(m.Payload), Headers: []sarama.RecordHeader{
-		{Key: []byte("content-type"), Value: []byte(ContentType)}, {Key: []byte(headerID), Value: []byte(m.UUID)}}}
-	if key := m.Metadata.Get("case"); key != "" {
-		p.Key = sarama.StringEncoder(key)
-	}
-	return p, nil
-}
-
-// Unmarshal implements kafka.Unmarshaler.
-func (onKafka) Unmarshal(m *sarama.ConsumerMessage) (*message.Message, error) {
-	id := fmt.Sprintf("%s/%d/%d", m.Topic, m.Partition, m.Offset)
-	for _, h := range m.Headers {
-		if string(h.Key) == headerID {
-			id = string(h.Value)
-		}
-	}
-	return message.NewMessage(id, m.Value), nil
-}
-
-// onNATS is the same for NATS. JetStream knows a repeat by its id.
+// onNATS puts the envelope on the wire as it is, in structured mode. JetStream knows a repeat by its id.
 type onNATS struct{}
 
 // Marshal implements nats.Marshaler.

@@ -1,14 +1,12 @@
 package relay_test
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/IBM/sarama"
 	"github.com/ThreeDotsLabs/watermill/message"
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -92,35 +90,5 @@ func TestABrokerThatIsDownIsAFailureLikeAnyOther(t *testing.T) {
 		if b.Check() == nil {
 			t.Errorf("%+v was taken", b)
 		}
-	}
-}
-
-// What Kafka is sent is looked at by sarama's broker for tests: the case is the key, so that it stays in one partition.
-func TestKafkaIsSentTheCaseAsKey(t *testing.T) {
-	b := sarama.NewMockBroker(t, 1)
-	defer b.Close()
-	b.SetHandlerByMap(map[string]sarama.MockResponse{
-		"ApiVersionsRequest": sarama.NewMockApiVersionsResponse(t),
-		"MetadataRequest":    sarama.NewMockMetadataResponse(t).SetBroker(b.Addr(), b.BrokerID()).SetLeader("events", 0, b.BrokerID()),
-		"ProduceRequest":     sarama.NewMockProduceResponse(t).SetVersion(5),
-	})
-	p := relay.Broker{Kafka: []string{b.Addr()}}.Publisher(slog.New(slog.DiscardHandler))
-	m := message.NewMessage("m-1", []byte(`{"id":"m-1"}`))
-	m.Metadata.Set("case", "case-7")
-	m.SetContext(context.Background())
-	if err := p.Publish("events", m); err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Close(); err != nil {
-		t.Fatal(err)
-	}
-	produced := 0
-	for _, h := range b.History() {
-		if r, ok := h.Request.(*sarama.ProduceRequest); ok && r.RequiredAcks == sarama.WaitForAll {
-			produced++
-		}
-	}
-	if produced != 1 {
-		t.Errorf("%d produce requests that wait for all replicas, want 1", produced)
 	}
 }
