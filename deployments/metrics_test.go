@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -222,6 +223,18 @@ func TestEveryMetricThatRulesAndPanelsNameIsShownByARunningNode(t *testing.T) {
 		_, metrics := ask(t, http.DefaultClient, "", "GET", n.url+"/metrics", "")
 		if e = exposed(metrics); e["gridcase_views_unknown_events_total"] != nil || time.Now().After(deadline) {
 			break
+		}
+	}
+	n.stop()
+	settings := filepath.Join(t.TempDir(), "gridcase.yaml")
+	if err := os.WriteFile(settings, fmt.Appendf(nil, "relays:\n  archive:\n    file: %s\n    types: [demand]\n    role: auditor\n    unit: %q\nfeeds:\n  wechat:\n    unit: %q\n    nats: {url: \"nats://127.0.0.1:1\", subject: in}\n",
+		filepath.Join(t.TempDir(), "relayed.jsonl"), unit, unit), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, metrics := ask(t, http.DefaultClient, "", "GET", serve(t, dir, "--config", settings).url+"/metrics", "")
+	for name, labels := range exposed(metrics) { // what a node shows that tells other systems
+		if strings.HasPrefix(name, "gridcase_relay_") || strings.HasPrefix(name, "gridcase_feed_") {
+			e[name] = labels
 		}
 	}
 	for _, a := range alerts(t, text(t, "prometheus/alerts.yml")) {

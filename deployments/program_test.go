@@ -93,6 +93,7 @@ type node struct {
 	command *exec.Cmd
 	url     string
 	dir     string
+	said    bytes.Buffer // on standard error
 }
 
 // demo seeds a street, or takes a folder that is seeded, and serves it.
@@ -100,7 +101,7 @@ func demo(t *testing.T, dir string) *node {
 	t.Helper()
 	n := &node{t: t, dir: dir}
 	n.command = exec.Command(program, "demo", "--data", dir, "--size", "street", "--demands", "20", "--listen", "127.0.0.1:0")
-	n.command.Stderr = &bytes.Buffer{}
+	n.command.Stderr = &n.said
 	out, err := n.command.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -117,8 +118,34 @@ func demo(t *testing.T, dir string) *node {
 		}
 	}
 	if n.url == "" {
-		t.Fatalf("the demo does not serve: %s", n.command.Stderr)
+		t.Fatalf("the demo does not serve: %s", &n.said)
 	}
+	return n
+}
+
+// serve serves a folder that is there.
+func serve(t *testing.T, dir string, more ...string) *node {
+	t.Helper()
+	n := &node{t: t, dir: dir}
+	n.command = exec.Command(program, append([]string{"serve", "--data", dir, "--listen", "127.0.0.1:0"}, more...)...)
+	said, err := n.command.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := n.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(n.stop)
+	for s := bufio.NewScanner(io.TeeReader(said, &n.said)); s.Scan() && n.url == ""; {
+		var line struct{ Msg, URL string }
+		if json.Unmarshal(s.Bytes(), &line) == nil && line.Msg == "serving" {
+			n.url = line.URL
+		}
+	}
+	if n.url == "" {
+		t.Fatalf("it does not serve: %s", &n.said)
+	}
+	go io.Copy(io.Discard, said)
 	return n
 }
 
@@ -133,7 +160,7 @@ func (n *node) stop() {
 	late := time.AfterFunc(15*time.Second, func() { n.command.Process.Kill() })
 	defer late.Stop()
 	if err := n.command.Wait(); err != nil {
-		n.t.Errorf("the program ended with %v: %s", err, n.command.Stderr)
+		n.t.Errorf("the program ended with %v: %s", err, &n.said)
 	}
 }
 

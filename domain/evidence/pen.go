@@ -114,7 +114,7 @@ const (
 // word writes a short text, as a rule a code.
 func (w *pen) word(s string) {
 	if i, here := places[s]; here {
-		w.num(i<<2 | known)
+		w.num(i << 2) // and known, which is 0
 		return
 	}
 	number, rest, cut := strings.Cut(s, "-")
@@ -178,15 +178,14 @@ func splitNumber(s string) (n numbered, ok bool) {
 
 func (n numbered) String() string {
 	b := [22]byte{6: '-', 15: '-', 20: '-', 21: n.check}
-	for i := 5; i >= 0; i-- {
-		b[i], n.county = byte('0'+n.county%10), n.county/10
+	digits := func(from, to int, value uint64) {
+		for i := to - 1; i >= from; i-- {
+			b[i], value = byte('0'+value%10), value/10
+		}
 	}
-	for i := 14; i > 6; i-- {
-		b[i], n.day = byte('0'+n.day%10), n.day/10
-	}
-	for i := 19; i > 15; i-- {
-		b[i], n.count = byte('0'+n.count%10), n.count/10
-	}
+	digits(0, 6, n.county)
+	digits(7, 15, n.day)
+	digits(16, 20, n.count)
 	return string(b[:])
 }
 

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strings"
-	"testing"
 	"time"
 
 	"gridcase/domain/calendar"
@@ -265,10 +263,4 @@ func cases(kept map[stream.ID]Case) []Case {
 func upTo(log []told, p Position) []told {
 	i, _ := slices.BinarySearchFunc(log, p+1, func(e told, p Position) int { return int(e.at) - int(p) })
 	return log[:i]
-}
-
-// lines makes facts comparable and readable.
-func lines(t testing.TB, f any) []string {
-	t.Helper()
-	return strings.Split(strings.ReplaceAll(fmt.Sprintf("%+v", f), "} {", "}\n{"), "\n")
 }

@@ -66,7 +66,6 @@ var (
 	law       = stream.Derive("scheme", "law")
 	draft     = stream.Derive("scheme", "draft")
 	farLaw    = stream.Derive("scheme", "far")
-	lenient   = stream.Derive("scheme", "lenient")
 	march     = day("2026-03-01")
 	marchEnd  = day("2026-03-31")
 	self      = stream.PeriodOf(string(district), law, march.String(), marchEnd.String())

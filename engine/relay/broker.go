@@ -28,7 +28,7 @@ func (b Broker) Check() error {
 		return errors.New("brokers: name those of Kafka, or the URL of NATS")
 	}
 	if len(b.Kafka) > 0 {
-		return kafkaBuilt
+		return errNoKafka
 	}
 	return nil
 }

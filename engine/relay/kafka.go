@@ -12,8 +12,8 @@ import (
 	"github.com/ThreeDotsLabs/watermill/message"
 )
 
-// kafkaBuilt says why this program knows no Kafka.
-var kafkaBuilt error
+// errNoKafka is nil: this program knows Kafka.
+var errNoKafka error
 
 func kafkaPublisher(brokers []string, logger *slog.Logger) (message.Publisher, error) {
 	return kafka.NewPublisher(kafka.PublisherConfig{Brokers: brokers, Marshaler: onKafka{}, OverwriteSaramaConfig: kafkaConfig()}, quiet{logger})

@@ -93,7 +93,6 @@ type queue struct {
 	items  []*item
 	flying bool // the first, or what was the first, is under way
 	queued bool // in ready
-	due    bool // in later
 }
 
 // track is how far a reading has come, and what of it is done.
@@ -517,7 +516,7 @@ func (l *line) settle(d *delivery) {
 	}
 	l.mu.Unlock()
 	switch {
-	case errors.Is(d.err, Gone):
+	case errors.Is(d.err, ErrGone):
 		l.switchOff("the destination answered 410: it wants nothing more")
 	case d.shelved:
 		l.fail(q, it, d.err)

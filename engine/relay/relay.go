@@ -57,7 +57,7 @@ type Config struct {
 type Out struct {
 	Name      string
 	Terms     Terms
-	Publisher message.Publisher // returns nil when the destination has the message; [Gone] and [Later] say what else it answered
+	Publisher message.Publisher // returns nil when the destination has the message; [ErrGone] and [Later] say what else it answered
 	Topic     string            // for the publisher
 	FromStart bool              // a relay that is new begins with the first event of the log; else with what comes from now on
 	AtOnce    int               // messages under way at the same time, each of another case; 0: 16
@@ -94,8 +94,8 @@ func (p Patience) filled() Patience {
 	return p
 }
 
-// Gone is a destination's word that it wants nothing more: the relay is switched off until a person resumes it.
-var Gone = errors.New("the destination wants nothing more")
+// ErrGone is a destination's word that it wants nothing more: the relay is switched off until a person resumes it.
+var ErrGone = errors.New("the destination wants nothing more")
 
 // Later is a destination's word not to come before an instant.
 type Later struct {
@@ -184,7 +184,7 @@ type Status struct {
 // second attempt where nobody answered.
 func (l *line) route(router *message.Router) error {
 	shelf, err := middleware.PoisonQueueWithFilter(shelf{}, "shelf", func(err error) bool {
-		return !errors.Is(err, gobreaker.ErrOpenState) && !errors.Is(err, gobreaker.ErrTooManyRequests) && !errors.Is(err, Gone) && !errors.Is(err, context.Canceled)
+		return !errors.Is(err, gobreaker.ErrOpenState) && !errors.Is(err, gobreaker.ErrTooManyRequests) && !errors.Is(err, ErrGone) && !errors.Is(err, context.Canceled)
 	})
 	if err != nil {
 		return err
@@ -193,7 +193,7 @@ func (l *line) route(router *message.Router) error {
 		ReadyToTrip: func(n gobreaker.Counts) bool { return int(n.ConsecutiveFailures) >= l.patience.Trips },
 		IsSuccessful: func(err error) bool { // a destination that says no is not down
 			var later *Later
-			return err == nil || errors.As(err, &later) || errors.Is(err, Gone) || errors.Is(err, context.Canceled)
+			return err == nil || errors.As(err, &later) || errors.Is(err, ErrGone) || errors.Is(err, context.Canceled)
 		},
 		OnStateChange: func(_ string, _, to gobreaker.State) { l.breaker(to) }})
 	retry := middleware.Retry{MaxRetries: 1, InitialInterval: 200 * time.Millisecond, MaxInterval: time.Second, Multiplier: 1, RandomizationFactor: 0.5,

@@ -21,7 +21,7 @@ import (
 
 // Webhook hands messages to a URL by POST, signed as Standard Webhooks 1.0.0 says. It implements [message.Publisher].
 //
-// A 2xx answer takes the message; 410 is [Gone]; 429 and 503 with Retry-After are [Later]; everything else is a failure,
+// A 2xx answer takes the message; 410 is [ErrGone]; 429 and 503 with Retry-After are [Later]; everything else is a failure,
 // redirects among it. Of the answer's body at most 64 KiB are read, and nothing is kept.
 type Webhook struct {
 	url     string
@@ -132,7 +132,7 @@ func (w *Webhook) post(m *message.Message) error {
 	case code >= 200 && code <= 299:
 		return nil
 	case code == http.StatusGone:
-		return fmt.Errorf("%w: %w", said, Gone)
+		return fmt.Errorf("%w: %w", said, ErrGone)
 	case code == http.StatusTooManyRequests || code == http.StatusServiceUnavailable:
 		if until, given := retryAfter(answer.Header.Get("Retry-After"), w.now()); given {
 			return &Later{Until: until, Why: said.Error()}
