@@ -4,6 +4,8 @@ import (
 	"context"
 
 	"gridcase/domain/assessment"
+	"gridcase/domain/evidence"
+	"gridcase/eventlog"
 )
 
 // resultsKept is how many results are kept, and casesKept how many cases may lie behind them together: about 600 bytes each.
@@ -15,8 +17,17 @@ const (
 // results keeps what was computed last, and computes one thing at a time: a city's year takes both cores, and most questions
 // after it open one of its figures. What was computed for some positions stays true for ever.
 type results struct {
-	busy chan struct{} // holds one token
-	kept []computed    // the latest first
+	busy  chan struct{} // holds one token
+	kept  []computed    // the latest first
+	basis basis
+}
+
+// basis is what the latest of them was computed from. The result holds it too, so it costs nothing to keep.
+type basis struct {
+	scope   evidence.Scope
+	at      eventlog.Position
+	facts   assessment.Facts
+	setting *evidence.Setting
 }
 
 type computed struct {
