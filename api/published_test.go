@@ -148,6 +148,7 @@ func (h *house) lived(lots []lot) {
 	close(func(c *one) bool { return c.lead != "" && c.ending == late })
 	until(28, 10)
 	arrive(func(c *one) bool { return c.after })
+	h.views.Wait(ctx, h.end())
 }
 
 // openUnits opens units as the operator does.
