@@ -337,6 +337,7 @@ func (v *Views) basis(ctx context.Context, scope evidence.Scope, asOf eventlog.P
 	if k.setting != nil && k.scope == scope && k.at == asOf {
 		return k.facts, k.setting, nil
 	}
+	*k = basis{}
 	f, s, err := v.facts(ctx, scope, asOf)
 	if err == nil {
 		*k = basis{scope, asOf, f, s}

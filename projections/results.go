@@ -2,6 +2,7 @@ package projections
 
 import (
 	"context"
+	"slices"
 
 	"gridcase/domain/assessment"
 	"gridcase/domain/evidence"
@@ -53,16 +54,23 @@ func (r *results) get(ctx context.Context, key string, compute func() (*assessme
 			return c.results, nil
 		}
 	}
+	r.keep(resultsKept, casesKept/2) // what must go anyway if the next is as large, goes before both are there
 	found, cases, err := compute()
 	if err != nil {
 		return nil, err
 	}
-	kept, sum := []computed{{key, found, cases}}, cases
-	for _, c := range r.kept {
-		if sum += c.cases; len(kept) < resultsKept && sum <= casesKept {
-			kept = append(kept, c)
+	r.kept = slices.Insert(r.kept, 0, computed{key, found, cases})
+	r.keep(resultsKept, max(cases, casesKept))
+	return found, nil
+}
+
+// keep forgets the oldest, until there are so many at most, with so many cases behind them.
+func (r *results) keep(most, cases int) {
+	for n, c := range r.kept {
+		if cases -= c.cases; n == most || cases < 0 {
+			clear(r.kept[n:])
+			r.kept = r.kept[:n]
+			return
 		}
 	}
-	r.kept = kept
-	return found, nil
 }

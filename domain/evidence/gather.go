@@ -145,15 +145,17 @@ func (g *gathering) fold(cases []Case, chosen bool) *folder {
 			starts = append(starts, start{at, &cases[i]})
 		}
 	}
+	d, l := roomFor(starts)
+	whole := newFolder(g.asOf) // has room for all: each shard writes into a stretch of it
+	var wait sync.WaitGroup
+	wait.Go(func() { whole.demands = make([]assessment.Demand, 0, d) }) // a year's room is some hundred megabytes: clearing it takes as long as
+	wait.Go(func() { whole.legs = make([]assessment.Leg, 0, l) })       // putting the cases in order
 	slices.SortFunc(starts, func(a, b start) int { return cmp.Compare(a.at, b.at) })
 	starts = slices.CompactFunc(starts, func(a, b start) bool { return a.at == b.at }) // given twice
 	n := max(1, min(shards, runtime.GOMAXPROCS(0), len(starts)/worth))
 	parts := make([]*shard, n)
-	d, l := roomFor(starts)
-	whole := newFolder(g.asOf) // has room for all: each shard writes into a stretch of it
-	whole.demands, whole.legs = make([]assessment.Demand, 0, d), make([]assessment.Leg, 0, l)
+	wait.Wait()
 	demands, legs := whole.demands[:d], whole.legs[:l]
-	var wait sync.WaitGroup
 	for i := range parts {
 		mine := starts[len(starts)*i/n : len(starts)*(i+1)/n]
 		d, l := roomFor(mine)
