@@ -178,29 +178,37 @@ var ErrAhead = errors.New("the views have not come that far")
 // It reads what began in the months of the span, and what began earlier and can count in them; nothing else, however long the
 // history is.
 func (v *Views) Facts(ctx context.Context, scope evidence.Scope, asOf eventlog.Position) (assessment.Facts, error) {
-	s, err := v.Setting(ctx, asOf)
-	if err != nil {
-		return assessment.Facts{}, err
-	}
-	return v.facts(ctx, s, scope.In(s.Units()), asOf)
+	f, _, err := v.facts(ctx, scope, asOf)
+	return f, err
 }
 
-// facts reads the facts of a scope that knows whether it is everything.
-func (v *Views) facts(ctx context.Context, s *evidence.Setting, scope evidence.Scope, asOf eventlog.Position) (assessment.Facts, error) {
-	var f assessment.Facts
-	areas, err := v.areas(ctx, v.runner.Units(), scope.Jurisdiction)
+// facts returns the setting beside the facts, both as of the position.
+//
+// Which tracks are read is found by the units of now, so that nothing waits for the setting: where a unit lies was fixed when it was opened, so
+// these are all that lay there then, and some more. Which cases count is decided by the units as of the position.
+func (v *Views) facts(ctx context.Context, scope evidence.Scope, asOf eventlog.Position) (f assessment.Facts, s *evidence.Setting, err error) {
+	if asOf > v.runner.Position() {
+		return f, nil, ErrAhead
+	}
+	var fault error
+	var wait sync.WaitGroup
+	wait.Go(func() { s, fault = v.Setting(ctx, asOf) })
+	units := v.runner.Units()
 	var cases []evidence.Case
+	areas, err := v.areas(ctx, units, scope.In(units).Jurisdiction)
 	if err == nil {
 		cases, err = v.evidence(ctx, areas, evidence.MonthOf(scope.First), evidence.MonthOf(scope.Last))
 	}
-	if err == nil {
+	wait.Wait()
+	if err = errors.Join(err, fault); err == nil {
+		scope = scope.In(s.Units())
 		f, err = evidence.Gather(cases, scope, evidence.Position(asOf), func(ids []stream.ID) ([]evidence.Case, error) { return v.evidenceByID(ctx, ids) })
 	}
 	if err != nil {
-		return f, fmt.Errorf("evidence of %q: %w", scope.Jurisdiction, err)
+		return f, nil, fmt.Errorf("evidence of %q: %w", scope.Jurisdiction, err)
 	}
 	f.Loads, f.Heirs = s.Loads(scope), s.Heirs(scope)
-	return f, nil
+	return f, s, nil
 }
 
 // Setting returns what stood behind the cases at a position that the views have reached. It returns [ErrAhead] for a later one.

@@ -276,7 +276,7 @@ var ErrScheme = errors.New("the scheme of the period has another hash")
 //
 // Of a period, cases count up to its end, and what was decided on it, up to AsOf. To find again what was sealed, ask for the
 // position before the seal; for a revision, with its cut-off. A city's year takes a second or two and some hundred megabytes;
-// the answer is kept for the next question about it. It returns [ErrAhead], [ErrNotFound], [ErrScheme], and what
+// the answer is kept for the next question about it, and the facts for another scheme, or another decision, on the same days. It returns [ErrAhead], [ErrNotFound], [ErrScheme], and what
 // [assessment.Compute] says of a scheme.
 func (v *Views) Assess(ctx context.Context, q Question) (Assessed, error) {
 	if q.AsOf > v.runner.Position() || q.CutOff > q.AsOf {
@@ -296,7 +296,7 @@ func (v *Views) Assess(ctx context.Context, q Question) (Assessed, error) {
 		if err != nil {
 			return a, err
 		}
-		key = fmt.Sprint(hash, q.Jurisdiction, q.First, q.Last, a.CutOff)
+		key = fmt.Sprintf("%s/%s/%d/%d/%d", hash, q.Jurisdiction, q.First, q.Last, a.CutOff)
 	} else {
 		var others []evidence.Course
 		var submissions []evidence.Submission
@@ -308,27 +308,41 @@ func (v *Views) Assess(ctx context.Context, q Question) (Assessed, error) {
 			a.CutOff = eventlog.Position(a.Period.CutOff(evidence.Position(q.AsOf)))
 		}
 		of = func(s *evidence.Setting) assessment.Period { return s.Assemble(a.Period, scheme, submissions, others) }
+		q.Jurisdiction, q.First, q.Last = a.Period.Jurisdiction, a.Period.First, a.Period.Last
 		last := evidence.Position(0) // that was submitted
 		for _, s := range submissions {
 			last = max(last, s.Position)
 		}
-		key = fmt.Sprint(q.Period, a.Period.Latest, last, a.CutOff)
+		key = fmt.Sprintf("%s/%d/%d/%d", q.Period, a.Period.Latest, last, a.CutOff)
+		for _, o := range others { // an earlier period may end or be dropped with no event of this one
+			key += fmt.Sprintf("/%s-%d-%d", o.ID, o.Ended, o.Dropped)
+		}
 	}
+	scope := evidence.Scope{Jurisdiction: q.Jurisdiction, First: q.First, Last: q.Last, Base: evidence.Base(q.First)}
 	var err error
 	a.Results, err = v.runner.results.get(ctx, key, func() (*assessment.Results, int, error) {
-		s, err := v.Setting(ctx, a.CutOff)
+		f, s, err := v.basis(ctx, scope, a.CutOff)
 		if err != nil {
 			return nil, 0, err
 		}
-		p := of(s)
-		f, err := v.facts(ctx, s, evidence.Scope{Jurisdiction: p.Jurisdiction, First: p.First, Last: p.Last, Base: p.Base}.In(s.Units()), a.CutOff)
-		if err != nil {
-			return nil, 0, err
-		}
-		r, err := assessment.Compute(scheme, p, f)
+		r, err := assessment.Compute(scheme, of(s), f)
 		return r, len(f.Demands) + len(f.Legs), err
 	})
 	return a, err
+}
+
+// basis is facts, but that those of the last scope and position are kept. Whoever asks is the one who computes.
+func (v *Views) basis(ctx context.Context, scope evidence.Scope, asOf eventlog.Position) (assessment.Facts, *evidence.Setting, error) {
+	k := &v.runner.results.basis
+	if k.setting != nil && k.scope == scope && k.at == asOf {
+		return k.facts, k.setting, nil
+	}
+	*k = basis{}
+	f, s, err := v.facts(ctx, scope, asOf)
+	if err == nil {
+		*k = basis{scope, asOf, f, s}
+	}
+	return f, s, err
 }
 
 // course reads a period, its scheme, the periods before it and the evaluations for it, as of a position.

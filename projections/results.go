@@ -2,8 +2,11 @@ package projections
 
 import (
 	"context"
+	"slices"
 
 	"gridcase/domain/assessment"
+	"gridcase/domain/evidence"
+	"gridcase/eventlog"
 )
 
 // resultsKept is how many results are kept, and casesKept how many cases may lie behind them together: about 600 bytes each.
@@ -15,8 +18,17 @@ const (
 // results keeps what was computed last, and computes one thing at a time: a city's year takes both cores, and most questions
 // after it open one of its figures. What was computed for some positions stays true for ever.
 type results struct {
-	busy chan struct{} // holds one token
-	kept []computed    // the latest first
+	busy  chan struct{} // holds one token
+	kept  []computed    // the latest first
+	basis basis
+}
+
+// basis is what the latest of them was computed from. The result holds it too, so it costs nothing to keep.
+type basis struct {
+	scope   evidence.Scope
+	at      eventlog.Position
+	facts   assessment.Facts
+	setting *evidence.Setting
 }
 
 type computed struct {
@@ -42,16 +54,23 @@ func (r *results) get(ctx context.Context, key string, compute func() (*assessme
 			return c.results, nil
 		}
 	}
+	r.keep(resultsKept, casesKept/2) // what must go anyway if the next is as large, goes before both are there
 	found, cases, err := compute()
 	if err != nil {
 		return nil, err
 	}
-	kept, sum := []computed{{key, found, cases}}, cases
-	for _, c := range r.kept {
-		if sum += c.cases; len(kept) < resultsKept && sum <= casesKept {
-			kept = append(kept, c)
+	r.kept = slices.Insert(r.kept, 0, computed{key, found, cases})
+	r.keep(resultsKept, max(cases, casesKept))
+	return found, nil
+}
+
+// keep forgets the oldest, until there are so many at most, with so many cases behind them.
+func (r *results) keep(most, cases int) {
+	for n, c := range r.kept {
+		if cases -= c.cases; n == most || cases < 0 {
+			clear(r.kept[n:])
+			r.kept = r.kept[:n]
+			return
 		}
 	}
-	r.kept = kept
-	return found, nil
 }

@@ -19,7 +19,7 @@ type benchCmd struct {
 	Demands int           `default:"1000000" help:"Demands of the query and restart measurements."`
 	Year    int           `default:"5000" help:"Demands of the synthetic year behind follow, decode and rebuild."`
 	Orders  int           `default:"20000" help:"Open orders of the deadline sweep; 100000 take 8 GB and some minutes."`
-	Cases   int           `default:"50000" help:"Demands with an order each of the assessment; a city's year has 260000, takes 6 GB and some minutes."`
+	Cases   int           `default:"50000" help:"Demands with an order each of the assessment; a city's year has 260000, takes 5 GB and ten minutes or more the first time; with --dir it is kept."`
 	Only    string        `help:"Only this part: append, remote, log, views, deadlines, relay, intake or assessment."`
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"gridcase/domain/calendar"
@@ -198,9 +199,11 @@ func newSheet(rs rules, values map[Name]string, p Period, f *Facts) *sheet {
 	s.takeLegs()
 	s.takeDemands()
 	s.takeOthers()
+	var wait sync.WaitGroup
 	for i := range s.books {
-		s.count(family(i))
+		wait.Go(func() { s.count(family(i)) }) // each fills cells of its own, and only reads what was judged
 	}
+	wait.Wait()
 	s.heirs = map[int32]int32{}
 	if rs.is(AsOf, "as_is_beside") {
 		for from := range f.Heirs {
@@ -461,28 +464,45 @@ func streetOf(c orgs.UnitCode) orgs.UnitCode {
 }
 
 func (s *sheet) takeLoads() {
+	zero, one := Of(0, 1), Of(1, 1)
+	added, gone := s.verdictOf(outcome{in: true, n: one, d: zero, why: "added"}), s.verdictOf(outcome{in: true, n: zero, d: one, why: "gone"})
+	n := 0
+	for _, l := range s.facts.Loads {
+		n += max(len(l.Now), len(l.Base))
+	}
+	s.loads = make([]loadCase, 0, n) // a city has some hundred thousand
+	verdicts := make([]verdict, 0, n)
 	for i, l := range s.facts.Loads {
-		for _, m := range slices.Compact(slices.Sorted(slices.Values(slices.Concat(l.Now, l.Base)))) {
-			s.loads = append(s.loads, loadCase{int32(i), m})
+		for now, base := ascending(l.Now), ascending(l.Base); len(now) > 0 || len(base) > 0; {
+			c, v := loadCase{load: int32(i)}, counts
+			switch {
+			case len(base) == 0 || len(now) > 0 && now[0] < base[0]:
+				c.matter, now, v = now[0], now[1:], added
+			case len(now) == 0 || base[0] < now[0]:
+				c.matter, base, v = base[0], base[1:], gone
+			default:
+				c.matter, now, base = now[0], now[1:], base[1:]
+			}
+			s.loads, verdicts = append(s.loads, c), append(verdicts, v)
 		}
 	}
 	b := &s.books[ofLoads]
 	b.begin(len(s.loads))
-	zero, one := Of(0, 1), Of(1, 1)
-	both, added, gone := counts, s.verdictOf(outcome{in: true, n: one, d: zero, why: "added"}), s.verdictOf(outcome{in: true, n: zero, d: one, why: "gone"})
 	for at, c := range s.loads {
-		l := s.facts.Loads[c.load]
-		now, base := slices.Contains(l.Now, c.matter), slices.Contains(l.Base, c.matter)
-		switch {
-		case now && base:
-			b.of(at)[0] = both
-		case now:
-			b.of(at)[0] = added
-		default:
-			b.of(at)[0] = gone
-		}
+		l := &s.facts.Loads[c.load]
+		b.of(at)[0] = verdicts[at]
 		b.place(at, toHome, s.place(l.Community), s.place(l.Street))
 	}
+}
+
+// ascending returns words in order, each once; as they are, if they are so.
+func ascending(words []string) []string {
+	for i := 1; i < len(words); i++ {
+		if words[i-1] >= words[i] {
+			return slices.Compact(slices.Sorted(slices.Values(words)))
+		}
+	}
+	return words
 }
 
 func (b *book) begin(cases int) {

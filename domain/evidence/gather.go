@@ -3,7 +3,9 @@ package evidence
 import (
 	"cmp"
 	"encoding/binary"
+	"runtime"
 	"slices"
+	"sync"
 
 	"gridcase/domain/assessment"
 	"gridcase/domain/calendar"
@@ -46,7 +48,7 @@ func (s Scope) holds(p assessment.Place) bool {
 //
 // The facts are in the order of the beginnings in the log, whatever the order of the cases. It costs about a microsecond a case.
 func Gather(cases []Case, scope Scope, asOf Position, more func(ids []stream.ID) ([]Case, error)) (assessment.Facts, error) {
-	g := gathering{asOf: asOf, scope: scope, given: map[stream.ID]Case{}, taken: make(map[stream.ID]bool, len(cases)), words: &words{texts: map[string]string{}}}
+	g := gathering{asOf: asOf, scope: scope}
 	all := g.fold(cases, true)
 	for wanted := all.references(); ; {
 		also, err := g.find(wanted, more)
@@ -62,7 +64,7 @@ func Gather(cases []Case, scope Scope, asOf Position, more func(ids []stream.ID)
 	}
 	for i := range all.demands {
 		d := &all.demands[i]
-		d.Orders = slices.DeleteFunc(d.Orders, func(o stream.ID) bool { return !g.taken[o] }) // those that never came to be
+		d.Orders = slices.DeleteFunc(d.Orders, func(o stream.ID) bool { return !g.taken(o) }) // those that never came to be
 		d.Dispatched = len(d.Orders) > 0
 		d.Orders = some(d.Orders)
 	}
@@ -82,9 +84,19 @@ func some[T any](xs []T) []T {
 type gathering struct {
 	asOf  Position
 	scope Scope
-	given map[stream.ID]Case // and not of the scope
+	seen  []*shard
+}
+
+// shard is a stretch of the cases, by where they begin in the log, folded by itself.
+type shard struct {
+	facts *folder
+	room  int // for legs
 	taken map[stream.ID]bool
-	words *words
+	given map[stream.ID]Case // and not of the scope
+}
+
+func (g *gathering) taken(id stream.ID) bool {
+	return slices.ContainsFunc(g.seen, func(s *shard) bool { return s.taken[id] })
 }
 
 // find returns the cases of some ids that were not taken yet, each once.
@@ -92,16 +104,19 @@ func (g *gathering) find(ids []stream.ID, more func([]stream.ID) ([]Case, error)
 	var found []Case
 	var missing []stream.ID
 	asked := map[stream.ID]bool{}
+ids:
 	for _, id := range ids {
-		if g.taken[id] || asked[id] || id.IsZero() {
+		if id.IsZero() || g.taken(id) || asked[id] {
 			continue
 		}
 		asked[id] = true
-		if c, here := g.given[id]; here {
-			found = append(found, c)
-		} else {
-			missing = append(missing, id)
+		for _, s := range g.seen {
+			if c, here := s.given[id]; here {
+				found = append(found, c)
+				continue ids
+			}
 		}
+		missing = append(missing, id)
 	}
 	if len(missing) == 0 || more == nil {
 		return found, nil
@@ -110,43 +125,85 @@ func (g *gathering) find(ids []stream.ID, more func([]stream.ID) ([]Case, error)
 	return append(found, cs...), err
 }
 
+// start is a case by where it begins in the log.
+type start struct {
+	at Position
+	of *Case
+}
+
+// Of many cases, shards are folded side by side: this many at most, and not for fewer cases.
+const (
+	shards = 4
+	worth  = 4096
+)
+
 // fold folds cases in the order of their beginnings. With chosen set it leaves out those that are not of the scope.
 func (g *gathering) fold(cases []Case, chosen bool) *folder {
-	type start struct {
-		at Position
-		of int
-	}
 	starts := make([]start, 0, len(cases))
-	counts := map[stream.Category]int{}
-	for i, c := range cases {
-		if at, begun := c.Track.begins(); begun && at <= g.asOf {
-			starts = append(starts, start{at, i})
-			counts[c.Of]++
+	for i := range cases {
+		if at, begun := cases[i].Track.begins(); begun && at <= g.asOf {
+			starts = append(starts, start{at, &cases[i]})
 		}
 	}
+	d, l := roomFor(starts)
+	whole := newFolder(g.asOf) // has room for all: each shard writes into a stretch of it
+	var wait sync.WaitGroup
+	wait.Go(func() { whole.demands = make([]assessment.Demand, 0, d) }) // a year's room is some hundred megabytes: clearing it takes as long as
+	wait.Go(func() { whole.legs = make([]assessment.Leg, 0, l) })       // putting the cases in order
 	slices.SortFunc(starts, func(a, b start) int { return cmp.Compare(a.at, b.at) })
-	f := newFolder(g.asOf)
-	f.demands, f.demandAt = make([]assessment.Demand, 0, counts[stream.Demand]), make([]Position, 0, counts[stream.Demand])
-	f.legs, f.legAt = make([]assessment.Leg, 0, counts[stream.Order]), make([]Position, 0, counts[stream.Order])
-	r := reader{words: g.words}
-	from, to := g.scope.First.Start().Unix(), (g.scope.Last + 1).Start().Unix()
-	for i, s := range starts {
-		if i > 0 && starts[i-1].at == s.at {
-			continue // given twice
+	starts = slices.CompactFunc(starts, func(a, b start) bool { return a.at == b.at }) // given twice
+	n := max(1, min(shards, runtime.GOMAXPROCS(0), len(starts)/worth))
+	parts := make([]*shard, n)
+	wait.Wait()
+	demands, legs := whole.demands[:d], whole.legs[:l]
+	for i := range parts {
+		mine := starts[len(starts)*i/n : len(starts)*(i+1)/n]
+		d, l := roomFor(mine)
+		f := newFolder(g.asOf)
+		f.demands, f.legs = demands[:0:d], legs[:0:l]
+		demands, legs = demands[d:], legs[l:]
+		parts[i] = &shard{taken: make(map[stream.ID]bool, len(mine)), given: map[stream.ID]Case{}, facts: f, room: l}
+		wait.Go(func() { parts[i].fold(mine, g.scope, chosen) })
+	}
+	wait.Wait()
+	g.seen = append(g.seen, parts...)
+	if slices.ContainsFunc(parts, func(p *shard) bool { return len(p.facts.legs) > p.room }) {
+		whole.legs = nil // the legs of one lie elsewhere: put behind one another in the same room, they could run over the next one's
+	}
+	for _, p := range parts {
+		whole.follow(p.facts)
+	}
+	return whole
+}
+
+// roomFor returns how many demands and legs some cases come to, as a rule: an order in twenty is dispatched a second time.
+func roomFor(starts []start) (demands, legs int) {
+	for _, c := range starts {
+		switch c.of.Of {
+		case stream.Demand:
+			demands++
+		case stream.Order:
+			legs++
 		}
-		c := &cases[s.of]
-		r = reader{words: g.words, rest: c.Track, from: from, to: to}
+	}
+	return demands, legs + legs/16
+}
+
+func (s *shard) fold(starts []start, scope Scope, chosen bool) {
+	f := s.facts
+	r := reader{words: &words{texts: map[string]string{}}, from: scope.First.Start().Unix(), to: (scope.Last + 1).Start().Unix()}
+	for _, c := range starts {
+		r.rest, r.at, r.clock, r.hit = c.of.Track, 0, 0, false
 		before := f.mark()
-		p := f.fold(*c, &r)
-		if chosen && !(r.hit && g.scope.holds(p)) {
+		p := f.fold(*c.of, &r)
+		if chosen && !(r.hit && scope.holds(p)) {
 			f.forget(before)
-			g.given[c.ID] = *c
+			s.given[c.of.ID] = *c.of
 			continue
 		}
-		f.dated(s.at)
-		g.taken[c.ID] = true
+		f.dated(c.at)
+		s.taken[c.of.ID] = true
 	}
-	return f
 }
 
 // begins returns where the first mark lies, false if there is none.
@@ -158,7 +215,7 @@ func (t Track) begins() (Position, bool) {
 	return Position(at), size > 0
 }
 
-// folder folds tracks into facts. Beside each list it keeps where each of its cases begins in the log.
+// folder folds tracks into facts. Beside demands and legs, which are referred to, it keeps where their cases begin in the log.
 type folder struct {
 	asOf Position
 
@@ -169,7 +226,7 @@ type folder struct {
 	topics    []assessment.Topic
 	blocks    []assessment.Blocked
 
-	demandAt, legAt, summonsAt, disputeAt, topicAt, blockAt []Position
+	demandAt, legAt []Position
 
 	ids       run[stream.ID]
 	units     run[orgs.UnitCode]
@@ -229,15 +286,12 @@ func (f *folder) forget(n lengths) {
 
 // dated notes where what was folded last begins.
 func (f *folder) dated(at Position) {
-	for i, n := range f.mark() {
-		for ats := f.positions()[i]; len(*ats) < n; {
-			*ats = append(*ats, at)
-		}
+	for len(f.demandAt) < len(f.demands) {
+		f.demandAt = append(f.demandAt, at)
 	}
-}
-
-func (f *folder) positions() [6]*[]Position {
-	return [6]*[]Position{&f.demandAt, &f.legAt, &f.summonsAt, &f.disputeAt, &f.topicAt, &f.blockAt}
+	for len(f.legAt) < len(f.legs) {
+		f.legAt = append(f.legAt, at)
+	}
 }
 
 // references lists the ids of all demands and orders that facts refer to.
@@ -265,6 +319,14 @@ func (f *folder) orders() (ids []stream.ID) {
 		ids = append(ids, f.demands[i].Orders...)
 	}
 	return ids
+}
+
+// follow puts all facts of g behind those of f; where they lie in f's room, they move up.
+func (f *folder) follow(g *folder) {
+	f.demands, f.demandAt = append(f.demands, g.demands...), append(f.demandAt, g.demandAt...)
+	f.legs, f.legAt = append(f.legs, g.legs...), append(f.legAt, g.legAt...)
+	f.summonses, f.disputes = append(f.summonses, g.summonses...), append(f.disputes, g.disputes...)
+	f.topics, f.blocks = append(f.topics, g.topics...), append(f.blocks, g.blocks...)
 }
 
 // merge returns the facts of both, in the order of the log. Only demands and orders are ever referred to.
