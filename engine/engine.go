@@ -86,6 +86,7 @@ type Config struct {
 	alarms    func(event.State) []rule.Alarm          // nil: event.Alarms; as above
 	alarmKey  func(rule.Alarm) string                 // nil: rule.Alarm.Key; as above
 	unguarded bool                                    // a test fires by a clock that nobody checks, to see that it is noticed
+	unclaimed bool                                    // a test numbers cases without claiming the numbers; as above
 }
 
 // Observer is told what the engine does, for metrics. Its methods must not block.
