@@ -132,11 +132,9 @@ func Open(ctx context.Context, c Config) (*Runner, error) {
 			*d.n = d.usual
 		}
 	}
-	r := &Runner{config: c, views: slices.Concat(All(), c.Further), tables: []Table{streamsTable, parkedTable},
+	r := &Runner{config: c, views: slices.Concat(All(), c.Further),
 		results: newResults(), changed: make(chan struct{}), restart: make(chan struct{}, 1), done: make(chan struct{}), parked: map[string]int{}}
-	for _, v := range r.views {
-		r.tables = append(r.tables, v.Tables()...)
-	}
+	r.tables = tablesOf(r.views)
 	r.setProgress(1)
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("folder of the views: %w", err)

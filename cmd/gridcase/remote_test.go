@@ -260,7 +260,10 @@ func TestANodeOutlivesItsLogsOutage(t *testing.T) {
 		res.Body = io.NopCloser(bytes.NewReader(b))
 		return res, time.Since(began)
 	}
-	urge := func() (*http.Response, time.Duration) { t.Helper(); return ask(http.MethodPost, "/urge", `{"text":"何时能办"}`) }
+	urge := func() (*http.Response, time.Duration) {
+		t.Helper()
+		return ask(http.MethodPost, "/urge", `{"text":"何时能办"}`)
+	}
 	for i := range 3 {
 		cluster.Node(i).Stop()
 	}
