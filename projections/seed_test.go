@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"iter"
 	"maps"
 	"os"
 	"path/filepath"
@@ -182,5 +183,86 @@ func TestARefusedSnapshotLeavesTheViewsThatAreThere(t *testing.T) {
 	}
 	if got := digest(t, open(t, dir, log), h.end); !maps.Equal(got, want) {
 		t.Error("the views are not what they were")
+	}
+}
+
+// newer is a log as it looks to an older program: it does not know what it is to be called.
+type newer struct {
+	eventlog.Log
+	typ string
+}
+
+func (n newer) shown(e eventlog.Event) eventlog.Event {
+	if e.Type == n.typ {
+		e.Type = "from-the-future/3"
+	}
+	return e
+}
+
+func (n newer) Read(ctx context.Context, stream string, from eventlog.Revision) iter.Seq2[eventlog.Event, error] {
+	return func(yield func(eventlog.Event, error) bool) {
+		for e, err := range n.Log.Read(ctx, stream, from) {
+			if !yield(n.shown(e), err) {
+				return
+			}
+		}
+	}
+}
+
+func (n newer) Follow(ctx context.Context, after eventlog.Position) iter.Seq2[eventlog.Batch, error] {
+	return func(yield func(eventlog.Batch, error) bool) {
+		for b, err := range n.Log.Follow(ctx, after) {
+			b.Events = slices.Clone(b.Events)
+			for i := range b.Events {
+				b.Events[i] = n.shown(b.Events[i])
+			}
+			if !yield(b, err) {
+				return
+			}
+		}
+	}
+}
+
+// In a rolling upgrade an old node meets events that it does not know. It goes on and says so; upgraded, it shows what they said.
+func TestAnUpgradedNodeShowsWhatItPassedOver(t *testing.T) {
+	log, h := sample(t, 35, 400)
+	const typ = "demand-relocated/1"
+	dir := t.TempDir()
+	var seen tally
+	old := open(t, dir, newer{log, typ}, func(c *Config) { c.Observe = &seen })
+	h.steps(200)
+	passed := digest(t, old, h.end)
+	if n := seen.get(func(o *tally) int { return o.unknown["from-the-future/3"] }); n == 0 {
+		t.Fatal("the old node met nothing that it does not know")
+	}
+	if parked, err := old.Parked(t.Context()); err != nil || len(parked) > 0 {
+		t.Errorf("the old node parked %v, %v", parked, err)
+	}
+	number := old.generation.number
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	fresh := digest(t, open(t, t.TempDir(), log), h.end)
+	if maps.Equal(passed, fresh) {
+		t.Fatal("what was passed over is in no view: the test shows nothing")
+	}
+	// Restarted as it is, it goes on with what it has.
+	same := open(t, dir, newer{log, typ})
+	if got := same.generation.number; got != number {
+		t.Errorf("the old node built generation %d, want to go on with %d", got, number)
+	}
+	if err := same.Close(); err != nil {
+		t.Fatal(err)
+	}
+	// The type has its name in the file; the log gave it another one here.
+	db, err := sql.Open("sqlite", "file:"+generationPath(dir, number))
+	if err == nil {
+		_, err = db.Exec("UPDATE unknown SET type = ? WHERE type = 'from-the-future/3'", typ)
+	}
+	if err := errors.Join(err, db.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if got := digest(t, open(t, dir, log), h.end); !maps.Equal(got, fresh) {
+		t.Error("the upgraded node does not show what it had passed over")
 	}
 }
