@@ -122,7 +122,7 @@ func get[I, O any](s *Server, id, path, summary, tag string, handle func(context
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
 		if err != nil {
-			return nil, asProblem(err)
+			return nil, asUnread(err)
 		}
 		return out, nil
 	})

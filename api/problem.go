@@ -146,6 +146,7 @@ var problems = map[string]meaning{
 	"internal":               row(500, "系统错误", "internal error", "系统发生错误，已记录；联系运维人员时请提供 instance。", "Something failed on our side and was recorded. Name the instance when you ask about it."),
 	"overloaded":             row(503, "系统繁忙", "overloaded", "请按 Retry-After 等待后，以相同的 Idempotency-Key 重试。", "Wait as Retry-After says, then repeat with the same Idempotency-Key."),
 	"outcome-unknown":        row(503, "结果未知", "outcome unknown", "无法确定是否已办理；以相同的 Idempotency-Key 重试是安全的，不会重复。", "It can not be told whether it happened. Repeating with the same Idempotency-Key is safe and never doubles it."),
+	"unavailable":            row(503, "暂时无法读取", "can not be read now", "事件日志暂时没有应答，未读到任何内容；请按 Retry-After 等待后重试。列表和统计仍可查询。", "The log does not answer and nothing was read. Wait as Retry-After says, then try again; lists and figures are still shown."),
 	"read_only":              row(503, "暂停写入", "read only", "系统暂时不能写入，仍可查询。", "Nothing can be written at the moment; reading goes on."),
 	"search_not_ready":       row(503, "检索尚未就绪", "search not ready", "检索正在重建，请稍后重试；其他查询不受影响。", "The search is being built. Try again in a moment; other queries are not affected."),
 	"keys_away":              row(503, "密钥服务不可用", "key store away", "个人信息暂时不能录入或查看，请稍后重试。", "Personal data can be neither taken in nor shown at the moment. Try again later."),
@@ -162,7 +163,7 @@ func problem(code string, sentence ...rule.Phrase) *Problem {
 	if len(sentence) > 0 {
 		p.sentence = sentence[0]
 	}
-	if code == "overloaded" || code == "outcome-unknown" || code == "read_only" || code == "keys_away" || code == "search_not_ready" || code == "disk_full" {
+	if code == "overloaded" || code == "outcome-unknown" || code == "unavailable" || code == "read_only" || code == "keys_away" || code == "search_not_ready" || code == "disk_full" {
 		p.header = http.Header{"Retry-After": {"1"}}
 	}
 	return p
@@ -179,6 +180,14 @@ func invalid(faults ...Fault) *Problem {
 
 func fault(location, code, zh, en string) Fault {
 	return Fault{Location: location, Code: code, sentence: rule.Say(zh, en)}
+}
+
+// asUnread turns an error of a reading into an answer: nothing was to happen, so nothing is unknown.
+func asUnread(err error) *Problem {
+	if p := asProblem(err); p.Code != "outcome-unknown" {
+		return p
+	}
+	return problem("unavailable")
 }
 
 // asProblem turns any error into an answer: the one table of errors. What it does not know is ours.

@@ -296,6 +296,9 @@ func traceparent(s string) string {
 // fail answers a problem from a Gin handler. Gin takes its contexts back and gives them to other requests: what may be kept
 // after the answer, by a database or a goroutine, gets the context of the request.
 func (s *Server) fail(c *gin.Context, err error) {
+	if c.Request.Method == http.MethodGet || c.Request.Method == http.MethodHead {
+		err = asUnread(err)
+	}
 	s.write(c.Writer, c.Request, s.told(c.Request.Context(), err))
 	c.Abort()
 }

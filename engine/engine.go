@@ -9,12 +9,15 @@ package engine
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -83,6 +86,7 @@ type Config struct {
 	alarms    func(event.State) []rule.Alarm          // nil: event.Alarms; as above
 	alarmKey  func(rule.Alarm) string                 // nil: rule.Alarm.Key; as above
 	unguarded bool                                    // a test fires by a clock that nobody checks, to see that it is noticed
+	unclaimed bool                                    // a test numbers cases without claiming the numbers; as above
 }
 
 // Observer is told what the engine does, for metrics. Its methods must not block.
@@ -227,7 +231,9 @@ func (e *Engine) begin(ctx context.Context) error {
 	}
 	private, public, err := note.GenerateKey(rand.Reader, e.Origin+"/service")
 	if err == nil {
-		err = e.Keys.KeepService(private)
+		if private, err = e.Keys.Service(e.Origin+"/service", private); err == nil {
+			public, err = verifierOf(private)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("make the service key: %w", err)
@@ -235,10 +241,26 @@ func (e *Engine) begin(ctx context.Context) error {
 	e.origin = e.Origin
 	_, err = e.record(ctx, name, "log-opened", eventlog.None, founder,
 		event.LogOpened{Origin: e.Origin, Prefix: stream.Prefix, LeafVersion: 1, ServiceKey: public})
+	if errors.Is(err, eventlog.ErrConflict) { // another node has begun the log meanwhile
+		return e.begin(ctx)
+	}
 	if err != nil {
 		return err
 	}
 	return e.found(ctx)
+}
+
+// verifierOf returns the public half of a key that signs notes.
+func verifierOf(private string) (string, error) {
+	parts := strings.SplitN(private, "+", 5) // PRIVATE+KEY+name+hash+key
+	if len(parts) != 5 {
+		return "", errors.New("it is no signing key")
+	}
+	key, err := base64.StdEncoding.DecodeString(parts[4])
+	if err != nil || len(key) != 1+ed25519.SeedSize {
+		return "", errors.New("it is no signing key")
+	}
+	return note.NewEd25519VerifierKey(parts[2], ed25519.NewKeyFromSeed(key[1:]).Public().(ed25519.PublicKey))
 }
 
 // founder is who writes the first events of a log.

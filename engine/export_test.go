@@ -37,3 +37,6 @@ func (c Config) Reacting(react func(event.Entry, flow.World) flow.Plan) Config {
 	c.react = react
 	return c
 }
+
+// Unclaimed makes an engine number cases without asking anybody, to see that it is noticed.
+func (c Config) Unclaimed() Config { c.unclaimed = true; return c }

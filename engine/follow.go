@@ -228,6 +228,16 @@ func (e *Engine) assign(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	end, err := e.Log.End(ctx)
+	if err != nil {
+		return err
+	}
+	if from > end { // the log was copied from a store that counts positions otherwise
+		if err := e.Keys.Restart(ctx); err != nil {
+			return err
+		}
+		from = 0
+	}
 	to, _ := e.index.cursor.get()
 	var uses []keys.Use
 	err = e.scan(ctx, from, to, func(ev eventlog.Event) error {

@@ -137,6 +137,9 @@ func (e *Engine) claim(of daily, c *counter) <-chan struct{} {
 		var claims sync.WaitGroup
 		for i := range count {
 			claims.Go(func() {
+				if won[i] = e.unclaimed; won[i] {
+					return
+				}
 				from := (first+i)*runSize + 1
 				n := stream.Keyed(stream.Number, fmt.Sprintf("%s-%s-%d", of.county, of.day, first+i))
 				ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)

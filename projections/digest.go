@@ -26,12 +26,17 @@ func (v *Views) Digest(ctx context.Context) (digests map[string]string, at event
 		return nil, 0, fmt.Errorf("digest: %w", damage(err))
 	}
 	defer tx.Rollback()
+	return digestOf(ctx, tx, v.runner.views)
+}
+
+// digestOf is what [Views.Digest] returns, of the file that a transaction reads.
+func digestOf(ctx context.Context, tx *sql.Tx, views []View) (digests map[string]string, at eventlog.Position, err error) {
 	var position int64
 	if err := tx.QueryRowContext(ctx, "SELECT position FROM generation").Scan(&position); err != nil {
 		return nil, 0, fmt.Errorf("digest: %w", damage(err))
 	}
 	digests = map[string]string{}
-	for _, view := range v.runner.views {
+	for _, view := range views {
 		h := sha256.New()
 		for _, t := range view.Tables() {
 			fmt.Fprintf(h, "%s\n", t.create())

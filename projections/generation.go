@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 
+	"gridcase/domain/event"
 	"gridcase/domain/stream"
 	"gridcase/eventlog"
 )
@@ -159,13 +160,30 @@ func sweep(dir string, but int) (int, error) {
 	return highest, nil
 }
 
+// unknownTypes is which types of events the rows pass over, because the program that made them did not know them. It is no part of the
+// schema: a program that knows one of them builds the views anew.
+const unknownTypes = "CREATE TABLE IF NOT EXISTS unknown (type TEXT PRIMARY KEY) STRICT, WITHOUT ROWID"
+
+// passedOver returns a type of events that the rows pass over and that this program knows; "" if there is none.
+func (g *generation) passedOver(ctx context.Context) (typ string, err error) {
+	err = eachRow(ctx, g.conn, "SELECT type FROM unknown ORDER BY type", nil, func(rs *sql.Rows) error {
+		var t string
+		err := rs.Scan(&t)
+		if event.Known(t) {
+			typ = t
+		}
+		return err
+	})
+	return typ, err
+}
+
 // beginGeneration makes an empty file to build in. Its plain indexes are made when it is finished.
 func beginGeneration(ctx context.Context, dir string, n int, tables []Table) (*generation, error) {
 	g := &generation{number: n, path: generationPath(dir, n), tables: tables, schema: schemaOf(tables)}
 	if err := g.write(ctx, built); err != nil {
 		return nil, fmt.Errorf("begin %s: %w", g.path, err)
 	}
-	script := []string{"CREATE TABLE generation (id INTEGER PRIMARY KEY CHECK (id = 1), schema TEXT NOT NULL, position INTEGER NOT NULL, event BLOB NOT NULL) STRICT"}
+	script := []string{unknownTypes, "CREATE TABLE generation (id INTEGER PRIMARY KEY CHECK (id = 1), schema TEXT NOT NULL, position INTEGER NOT NULL, event BLOB NOT NULL) STRICT"}
 	for _, t := range tables {
 		script = append(script, t.create())
 		for _, x := range t.Indexes {
@@ -204,6 +222,9 @@ func openGeneration(ctx context.Context, dir string, n int, tables []Table) (g *
 	}
 	if schema != g.schema {
 		return nil, false, g.close()
+	}
+	if _, err := g.conn.ExecContext(ctx, unknownTypes); err != nil { // a file from before it was kept
+		return nil, false, errors.Join(fmt.Errorf("open %s: %w", g.path, damage(err)), g.close())
 	}
 	if g.reading, err = connect(g.path, read, readers); err != nil {
 		return nil, false, errors.Join(err, g.close())
@@ -423,6 +444,11 @@ const chunk = 16
 
 // apply writes all rows of the overlay inside the open transaction, in key order. What goes, goes first.
 func (g *generation) apply(ctx context.Context, o *overlay) error {
+	for _, typ := range slices.Sorted(maps.Keys(o.unknown)) {
+		if err := g.run(ctx, "INSERT OR IGNORE INTO unknown VALUES (?)", typ); err != nil {
+			return err
+		}
+	}
 	for i := range g.tables {
 		t := &g.tables[i]
 		if len(o.changes[i]) == 0 {

@@ -109,8 +109,8 @@ type Runner struct {
 }
 
 // Open opens the current generation of the views and follows the log until Close. It takes up where the views stopped, reading nothing
-// it need not. If there is no generation, or one with other tables, or a damaged one, or one of another log, it first builds
-// the next up to the present end of the log.
+// it need not. If there is no generation, or one with other tables, or a damaged one, or one of another log, or one that passes over
+// events of types that were unknown then and are known now, it first builds the next up to the present end of the log.
 func Open(ctx context.Context, c Config) (*Runner, error) {
 	if c.Observe == nil {
 		c.Observe = unobserved{}
@@ -132,11 +132,9 @@ func Open(ctx context.Context, c Config) (*Runner, error) {
 			*d.n = d.usual
 		}
 	}
-	r := &Runner{config: c, views: slices.Concat(All(), c.Further), tables: []Table{streamsTable, parkedTable},
+	r := &Runner{config: c, views: slices.Concat(All(), c.Further),
 		results: newResults(), changed: make(chan struct{}), restart: make(chan struct{}, 1), done: make(chan struct{}), parked: map[string]int{}}
-	for _, v := range r.views {
-		r.tables = append(r.tables, v.Tables()...)
-	}
+	r.tables = tablesOf(r.views)
 	r.setProgress(1)
 	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("folder of the views: %w", err)
@@ -325,7 +323,11 @@ func (r *Runner) current(ctx context.Context) (*generation, error) {
 		g, ok, err := openGeneration(ctx, r.config.Dir, n, r.tables)
 		if err == nil && ok {
 			if ok, err = r.ours(ctx, g); err == nil && ok {
-				return g, nil
+				var typ string
+				if typ, err = g.passedOver(ctx); err == nil && typ == "" {
+					return g, nil
+				}
+				r.config.Logger.Warn("the views pass over events that this program knows", "type", typ)
 			}
 			err = errors.Join(err, g.close())
 		}
@@ -351,7 +353,7 @@ func reasonToBuild(err error) string {
 	if err != nil {
 		return err.Error()
 	}
-	return "other tables, or another log"
+	return "other tables, another log, or events that were unknown"
 }
 
 // ours reports whether the generation is of this log: the event at its cursor is the same there.

@@ -447,6 +447,7 @@ func (s *session) fold(entry event.Entry) (folded event.Entry, err error) {
 	switch b := folded.Body.(type) {
 	case event.Unknown:
 		s.r.config.Observe.Unknown(b.Type)
+		s.rows.unknown[b.Type] = true
 	case demand.Raised, demand.Accepted, demand.AnsweredOnTheSpot:
 		s.touched = append(s.touched, folded.Stream.ID())
 	}

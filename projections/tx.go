@@ -139,6 +139,7 @@ type overlay struct {
 	changes []map[string]change
 	touched int
 	journal []undo
+	unknown map[string]bool // types of events that this program did not know
 }
 
 type undo struct {
@@ -149,7 +150,7 @@ type undo struct {
 }
 
 func newOverlay(tables []Table) *overlay {
-	o := &overlay{tables: tables, names: make(map[string]int, len(tables)), changes: make([]map[string]change, len(tables))}
+	o := &overlay{tables: tables, names: make(map[string]int, len(tables)), changes: make([]map[string]change, len(tables)), unknown: map[string]bool{}}
 	for i, t := range tables {
 		o.names[t.Name], o.changes[i] = i, map[string]change{}
 	}
@@ -186,6 +187,7 @@ func (o *overlay) clear() {
 	for _, c := range o.changes {
 		clear(c)
 	}
+	clear(o.unknown)
 	o.touched = 0
 	o.keep()
 }

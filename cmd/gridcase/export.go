@@ -8,9 +8,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"time"
 
 	"gridcase/eventlog"
+	"gridcase/eventlog/transfer"
 )
 
 // exportCmd writes the log as it stands: what a stock tool can read, personal data still sealed.
@@ -18,18 +18,6 @@ type exportCmd struct {
 	where
 	Data string `required:"" help:"Data folder." type:"existingdir" placeholder:"DIR"`
 	Out  string `help:"File to write (default: standard output)." type:"path" placeholder:"FILE"`
-}
-
-// line is one exported event. Data and meta are the stored bytes.
-type line struct {
-	Position string          `json:"position"`
-	Stream   string          `json:"stream"`
-	Revision int64           `json:"revision"`
-	ID       string          `json:"id"`
-	Type     string          `json:"type"`
-	At       time.Time       `json:"at"`
-	Meta     json.RawMessage `json:"meta"`
-	Data     json.RawMessage `json:"data"`
 }
 
 func (c exportCmd) Run(ctx context.Context, s streams) (err error) {
@@ -72,8 +60,7 @@ func export(ctx context.Context, log eventlog.Log, end eventlog.Position, to io.
 			return n, err
 		}
 		for _, e := range batch.Events {
-			err := enc.Encode(line{Position: e.Position.String(), Stream: e.Stream, Revision: int64(e.Revision), ID: e.ID.String(),
-				Type: e.Type, At: e.At, Meta: e.Meta, Data: e.Data})
+			err := enc.Encode(transfer.LineOf(e))
 			if err != nil {
 				return n, err
 			}

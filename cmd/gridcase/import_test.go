@@ -18,6 +18,7 @@ import (
 	"gridcase/domain/event"
 	"gridcase/domain/stream"
 	"gridcase/eventlog"
+	"gridcase/eventlog/transfer"
 )
 
 const messagesMapping = "mappings/citizen-messages.yaml"
@@ -244,7 +245,7 @@ func TestImportedDemandsKeepTheirTimesAndAreHeldWhereNobodyKnowsThePlace(t *test
 	exported := must(t, "export", "--data", data)
 	found := false
 	for l := range strings.Lines(exported) {
-		var e line
+		var e transfer.Line
 		if err := json.Unmarshal([]byte(l), &e); err != nil {
 			t.Fatal(err)
 		}

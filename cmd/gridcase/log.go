@@ -25,6 +25,9 @@ func openLog(ctx context.Context, dir string, o houseOptions) (eventlog.Log, err
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
 	own, mark := filepath.Join(dir, "log.db"), filepath.Join(dir, "remote.lock")
+	if _, err := os.Stat(filepath.Join(dir, copying)); err == nil {
+		return nil, fmt.Errorf("a copy to %s was not finished: give the same gridcase copy again", dir)
+	}
 	if o.log == "" {
 		if _, err := os.Stat(mark); err == nil {
 			return nil, fmt.Errorf("the log of %s is on a server: say which with --log", dir)

@@ -26,6 +26,7 @@ type program struct {
 	Simulate simulateCmd    `cmd:"" help:"Let a synthetic city live by itself on a simulated clock, and say what came of it."`
 	Import   importCmd      `cmd:"" help:"Take over demands from a CSV file of an older system."`
 	Export   exportCmd      `cmd:"" help:"Write every event of the log as one JSON line, personal data still sealed."`
+	Copy     copyCmd        `cmd:"" help:"Copy a log from one store to another, and check that both hold the same."`
 	Rebuild  rebuildCmd     `cmd:"" help:"Build all views anew from the log and compare them with the present ones."`
 	Views    viewsCmd       `cmd:"" help:"Look at the views."`
 	Keys     keysCmd        `cmd:"" help:"Make, list and revoke API keys."`
@@ -50,8 +51,8 @@ func main() {
 	os.Exit(run(ctx, os.Args[1:], streams{out: os.Stdout, err: os.Stderr}))
 }
 
-// run parses the command line and runs one command. It returns the exit status: 0, 1 if the command failed,
-// 80 for a mistake in command line, environment or configuration.
+// run parses the command line and runs one command. It returns the exit status: 0, 1 if the command failed (copy
+// has one more), 80 for a mistake in command line, environment or configuration.
 func run(ctx context.Context, args []string, io streams) (status int) {
 	var p program
 	exited := -1
@@ -85,6 +86,10 @@ func run(ctx context.Context, args []string, io streams) (status int) {
 	}
 	if err := k.Run(); err != nil {
 		fmt.Fprintln(io.err, "gridcase:", err)
+		var coded interface{ ExitStatus() int }
+		if errors.As(err, &coded) {
+			return coded.ExitStatus()
+		}
 		return 1
 	}
 	return 0

@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -236,9 +239,9 @@ func TestANodeOutlivesItsLogsOutage(t *testing.T) {
 	s.accept(d, "errand", "C")
 	tag := s.want(s.get(resident, d), 200, "").Header.Get("ETag")
 	s.want(s.get(s.as(orgs.Clerk, s.community), "/demands"), 200, "") // the first use of a key is in the log
-	urge := func() (*http.Response, time.Duration) {
+	ask := func(method, path, body string) (*http.Response, time.Duration) {
 		t.Helper()
-		req, err := http.NewRequest(http.MethodPost, s.url+"/api/v1"+d+"/urge", strings.NewReader(`{"text":"何时能办"}`))
+		req, err := http.NewRequest(method, s.url+"/api/v1"+d+path, strings.NewReader(body))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -250,8 +253,16 @@ func TestANodeOutlivesItsLogsOutage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		res.Body.Close()
+		b, err := io.ReadAll(res.Body)
+		if err := errors.Join(err, res.Body.Close()); err != nil {
+			t.Fatal(err)
+		}
+		res.Body = io.NopCloser(bytes.NewReader(b))
 		return res, time.Since(began)
+	}
+	urge := func() (*http.Response, time.Duration) {
+		t.Helper()
+		return ask(http.MethodPost, "/urge", `{"text":"何时能办"}`)
 	}
 	for i := range 3 {
 		cluster.Node(i).Stop()
@@ -267,6 +278,11 @@ func TestANodeOutlivesItsLogsOutage(t *testing.T) {
 	until("views that know they may be old", func() bool { return !s.house.views.Live() })
 	if res, took := urge(); res.StatusCode != 503 || res.Header.Get("Retry-After") == "" || took > 3*time.Second {
 		t.Errorf("a command to a log that is away: got %d after %s, want 503 with Retry-After in time", res.StatusCode, took)
+	}
+	// A reading has no outcome: it is not said to be unknown.
+	res, _ := ask(http.MethodGet, "", "")
+	if b, _ := io.ReadAll(res.Body); res.StatusCode != 503 || res.Header.Get("Retry-After") == "" || !strings.Contains(string(b), `"code":"unavailable"`) {
+		t.Errorf("a reading of a log that is away: got %d %s, want 503 unavailable with Retry-After", res.StatusCode, b)
 	}
 	if list := s.want(s.get(s.as(orgs.Clerk, s.community), "/demands"), 200, ""); list.Header.Get("GridCase-Position") == "" {
 		t.Error("a list does not say what it reflects")

@@ -28,10 +28,11 @@ type serveCmd struct {
 	Origin   string     `help:"Name of the log, gridcase.<city>/<deployment>/<incarnation>; used once, when the log is new."`
 	LogLevel slog.Level `default:"info" help:"debug, info, warn or error."`
 	Fire     bool       `default:"true" negatable:"" help:"Let the clock act: warn before due instants, record what expired, escalate. Off, this node leaves it to others, or to a later start."`
+	Keyless  bool       `name:"without-keys" help:"Serve although the key folder lacks keys that the log names, such as when they are lost for good. What they sealed stays unreadable."`
 }
 
 func (c serveCmd) Run(ctx context.Context, s streams, b *border) error {
-	return serve(ctx, s, serving{border: b, data: c.Data, listen: c.Listen, level: c.LogLevel, fire: c.Fire, options: houseOptions{log: c.Log, origin: c.Origin}})
+	return serve(ctx, s, serving{border: b, data: c.Data, listen: c.Listen, level: c.LogLevel, fire: c.Fire, withoutKeys: c.Keyless, options: houseOptions{log: c.Log, origin: c.Origin}})
 }
 
 // serving is what serve and demo have in common.
@@ -39,6 +40,7 @@ type serving struct {
 	data, listen string
 	level        slog.Level
 	fire         bool // deadlines
+	withoutKeys  bool // serve although keys are missing
 	options      houseOptions
 	synthetic    bool
 	border       *border                                              // relays and feeds; nil: none
@@ -60,6 +62,13 @@ func serve(ctx context.Context, s streams, w serving) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.close()) }()
+	if n, one := h.keys.Lacking(); n > 0 {
+		lacking := fmt.Errorf("%d keys that the log names are not in %s, one of them of %s: nodes of one log share one key folder", n, filepath.Join(w.data, "keys"), one.Stream)
+		if w.options.log != "" && !w.withoutKeys { // what this node sealed, the others could not read
+			return fmt.Errorf("%w (--without-keys serves all the same)", lacking)
+		}
+		logger.Error("personal data can not all be read", "why", lacking)
+	}
 	keys, err := access.Open(ctx, filepath.Join(w.data, "access.db"))
 	if err != nil {
 		return err

@@ -6,14 +6,53 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 
 	"gridcase/eventlog"
+	"gridcase/projections"
 )
 
 // viewsCmd looks at the views.
 type viewsCmd struct {
-	Digest viewsDigestCmd `cmd:"" help:"Print one SHA-256 per view over all its rows, and the log position they reflect."`
+	Digest   viewsDigestCmd   `cmd:"" help:"Print one SHA-256 per view over all its rows, and the log position they reflect."`
+	Snapshot viewsSnapshotCmd `cmd:"" help:"Write the views of a folder to one file, to seed another node with; the node may run meanwhile."`
+	Seed     viewsSeedCmd     `cmd:"" help:"Begin the views of a node with another node's snapshot, instead of building them from the log."`
+}
+
+type viewsSnapshotCmd struct {
+	Data string `required:"" help:"Data folder." type:"existingdir" placeholder:"DIR"`
+	Out  string `required:"" help:"File to write; it must not be there yet." type:"path" placeholder:"FILE"`
+}
+
+func (c viewsSnapshotCmd) Run(ctx context.Context, s streams) error {
+	at, err := projections.Snapshot(ctx, filepath.Join(c.Data, "views"), c.Out)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(s.out, "the views as of position %s are in %s\n", at, c.Out)
+	return err
+}
+
+type viewsSeedCmd struct {
+	where
+	Data string `required:"" help:"Data folder of the node, which must not run; made if it is missing." type:"path" placeholder:"DIR"`
+	From string `required:"" help:"Snapshot of a node on the same log." type:"existingfile" placeholder:"FILE"`
+}
+
+// Run checks the snapshot against the log before anything of the folder changes.
+func (c viewsSeedCmd) Run(ctx context.Context, s streams) (err error) {
+	log, err := openLog(ctx, c.Data, houseOptions{log: c.Log})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	at, err := projections.Seed(ctx, projections.Config{Dir: filepath.Join(c.Data, "views"), Log: log}, c.From)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(s.out, "the views begin at position %s and follow the log from there\n", at)
+	return err
 }
 
 type viewsDigestCmd struct {

@@ -69,6 +69,12 @@ func Decode(typ string, data []byte) (Body, error) {
 	return b, nil
 }
 
+// Known reports whether this program knows a stored name.
+func Known(typ string) bool {
+	_, known := catalogue[typ]
+	return known
+}
+
 // Types yields every stored name, in alphabetical order.
 func Types() iter.Seq[string] {
 	return slices.Values(slices.Sorted(maps.Keys(catalogue)))

@@ -7,6 +7,8 @@
 // What is true if we die: a key is on disk before any event can use it, because only keys from a pool that
 // was committed earlier are handed out. Which case a key belongs to is learnt again from the log
 // ([Store.Assign]), so handing one out costs no write of its own.
+//
+// Nodes on one machine share a folder: each has a pool of its own, and no one of them throws away what may be another's.
 package keys
 
 import (
@@ -48,7 +50,9 @@ var (
 const (
 	algorithm = "a256gcm"
 	poolSize  = 4096
-	cacheLife = time.Minute // so that an erasure elsewhere takes effect
+	// mostLacked is how many keys that are not here are told apart.
+	mostLacked = 10_000
+	cacheLife  = time.Minute // so that an erasure elsewhere takes effect
 )
 
 // Key is one person's key in one case. The zero Key is none.
@@ -73,13 +77,16 @@ type Store struct {
 	refill chan struct{}
 	stop   context.CancelFunc
 	done   chan struct{}
+	open   *os.File // lock file: held by every process that has the folder open
+	whole  bool     // a test sweeps as if nobody else had the folder open
 
 	mu     sync.Mutex
 	held   map[slot]string // handed out, not yet on disk as assigned
 	fresh  map[string]Key  // opened lately
 	stale  map[string]Key  // opened a while ago
 	turned time.Time
-	err    error // why the pool can not be refilled
+	err    error          // why the pool can not be refilled
+	lacked map[string]Use // keys that the log names and that are not here, by their names
 }
 
 // Keys are numbered in the order they were made, so that making and assigning them touches neighbouring pages; a number is
@@ -126,6 +133,23 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("key folder: %w", err)
 	}
+	// Before the first key is made: whoever is alone throws away the keys that nobody uses.
+	lock, err := os.OpenFile(filepath.Join(dir, "open.lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("key folder: %w", err)
+	}
+	if err := share(lock); err != nil {
+		return nil, errors.Join(fmt.Errorf("key folder: %w", err), lock.Close())
+	}
+	s, err := openHeld(ctx, dir)
+	if err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	s.open = lock
+	return s, nil
+}
+
+func openHeld(ctx context.Context, dir string) (*Store, error) {
 	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "keys.db")+
 		"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=secure_delete(ON)&_pragma=busy_timeout(5000)&_txlock=immediate")
 	if err != nil {
@@ -144,7 +168,7 @@ func Open(ctx context.Context, dir string) (*Store, error) {
 		return nil, errors.Join(fmt.Errorf("key store: %w", err), lazy.Close(), db.Close())
 	}
 	s := &Store{dir: dir, db: db, lazy: lazy, pool: make(chan Key, poolSize), refill: make(chan struct{}, 1), done: make(chan struct{}),
-		held: map[slot]string{}, fresh: map[string]Key{}, stale: map[string]Key{}, turned: time.Now()}
+		held: map[slot]string{}, fresh: map[string]Key{}, stale: map[string]Key{}, turned: time.Now(), lacked: map[string]Use{}}
 	kek, err := secret(filepath.Join(dir, "kek.key"), used > 0)
 	if err == nil {
 		s.master, err = secret(filepath.Join(dir, "index.key"), used > 0)
@@ -261,14 +285,30 @@ func (s *Store) keepFull(ctx context.Context) {
 func (s *Store) Close() error {
 	s.stop()
 	<-s.done
-	return errors.Join(s.lazy.Close(), s.db.Close())
+	return errors.Join(s.lazy.Close(), s.db.Close(), s.open.Close())
 }
 
-// Health returns why no new keys can be made, nil if they can.
+// Health returns why no new keys can be made, or that the log names keys that are not here; nil if all is well.
 func (s *Store) Health() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if n := len(s.lacked); n > 0 {
+		return fmt.Errorf("%d keys that the log names are not in the key folder: %w", n, ErrUnknown)
+	}
 	return s.err
+}
+
+// Lacking returns how many keys were named by the events that were assigned here and are not in the folder, and one of them. Then
+// this is not the folder of the log, or an old copy of it, or another node keeps its keys elsewhere.
+func (s *Store) Lacking() (n int, one Use) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, u := range s.lacked {
+		if one.Key == "" || u.Stream < one.Stream {
+			one = u
+		}
+	}
+	return len(s.lacked), one
 }
 
 // For returns the key of one part of a case, the same at every call, a new one at the first. With created
@@ -407,9 +447,25 @@ func (s *Store) Assign(ctx context.Context, uses []Use, upTo eventlog.Position) 
 	if err != nil {
 		return fmt.Errorf("assign keys: %w", err)
 	}
+	here, err := tx.PrepareContext(ctx, "SELECT count(*) FROM keys WHERE id = ? AND kid = ?")
+	if err != nil {
+		return fmt.Errorf("assign keys: %w", err)
+	}
+	var lacked []Use
 	for _, u := range uses {
-		if _, err := update.ExecContext(ctx, string(u.Stream), u.Part, number(u.Key), u.Key); err != nil {
+		done, err := update.ExecContext(ctx, string(u.Stream), u.Part, number(u.Key), u.Key)
+		if err != nil {
 			return fmt.Errorf("assign key %s: %w", u.Key, err)
+		}
+		n, err := done.RowsAffected()
+		if err == nil && n == 0 { // it was assigned before, by us or by another node, or it is not here
+			err = here.QueryRowContext(ctx, number(u.Key), u.Key).Scan(&n)
+		}
+		if err != nil {
+			return fmt.Errorf("assign key %s: %w", u.Key, err)
+		}
+		if n == 0 {
+			lacked = append(lacked, u)
 		}
 	}
 	if err := tx.Commit(); err != nil {
@@ -417,15 +473,40 @@ func (s *Store) Assign(ctx context.Context, uses []Use, upTo eventlog.Position) 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	for _, u := range lacked {
+		if len(s.lacked) < mostLacked {
+			s.lacked[u.Key] = u
+		}
+	}
 	for _, u := range uses {
 		delete(s.held, slot{u.Stream, u.Part})
 	}
 	return nil
 }
 
+// Restart forgets up to where the log was assigned: it is another log, in which positions mean something else.
+func (s *Store) Restart(ctx context.Context) error {
+	if _, err := s.db.ExecContext(ctx, "UPDATE followed SET position = 0"); err != nil {
+		return fmt.Errorf("%w: %w", ErrAway, err)
+	}
+	return nil
+}
+
 // Sweep drops the keys of earlier processes that no event uses. Call it once the log was read to its end
-// and before anything is written.
+// and before anything is written. While another process has the folder open it does nothing: a key that no event uses yet may
+// be in its hands.
 func (s *Store) Sweep(ctx context.Context) error {
+	mineAlone, err := alone(s.open)
+	if err != nil {
+		return fmt.Errorf("drop unused keys: %w", err)
+	}
+	if !mineAlone && !s.whole {
+		return nil
+	}
+	return errors.Join(s.sweep(ctx), share(s.open))
+}
+
+func (s *Store) sweep(ctx context.Context) error {
 	mine := len(s.pool)
 	ids := make([]any, 0, mine)
 	for range mine {
@@ -552,12 +633,37 @@ func mac(secret [32]byte, label, text string) string {
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
 }
 
-// KeepService stores the private key with which the service signs receipts, once, beside the other secrets.
-func (s *Store) KeepService(private string) error {
-	f, err := os.OpenFile(filepath.Join(s.dir, "service.key"), os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
+// Service returns the private key with which the service signs receipts, and keeps it beside the other secrets. The first one that
+// is offered under a name stays: of two nodes that begin a log together, both get the same.
+func (s *Store) Service(name, offered string) (private string, err error) {
+	path := filepath.Join(s.dir, "service.key")
+	prefix := "PRIVATE+KEY+" + name + "+"
+	held, err := os.ReadFile(path)
+	if err == nil && strings.HasPrefix(string(held), prefix) {
+		return strings.TrimSpace(string(held)), nil
 	}
-	_, err = f.WriteString(private + "\n")
-	return errors.Join(err, f.Sync(), f.Close())
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("service key: %w", err)
+	}
+	if err == nil { // of a log that was never begun, or of another name
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return "", fmt.Errorf("service key: %w", err)
+		}
+	}
+	f, err := os.CreateTemp(s.dir, "service-*.new")
+	if err != nil {
+		return "", fmt.Errorf("service key: %w", err)
+	}
+	defer os.Remove(f.Name())
+	_, err = f.WriteString(offered + "\n")
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return "", fmt.Errorf("service key: %w", err)
+	}
+	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, os.ErrExist) {
+		return "", fmt.Errorf("service key: %w", err)
+	}
+	if held, err = os.ReadFile(path); err != nil {
+		return "", fmt.Errorf("service key: %w", err)
+	}
+	return strings.TrimSpace(string(held)), nil
 }

@@ -329,3 +329,52 @@ func TestManyAskingForTheSamePartGetOneKey(t *testing.T) {
 		}
 	}
 }
+
+// Two nodes share a folder. What one has in hand, no event shows yet; the other starts, and sweeps.
+func TestAKeyInTheHandsOfAnotherNodeIsNotSwept(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		careless bool
+		want     error
+	}{
+		{"as it is", false, nil},
+		{"with a sweep that minds nobody, which must be seen", true, keys.ErrUnknown},
+	} {
+		dir := t.TempDir()
+		a := open(t, dir)
+		k := keyOf(t, a, caseNo(1), "reporter", true)
+		ciphertext := seal(t, k, place, secret)
+		b := open(t, dir)
+		if c.careless {
+			b.Careless()
+		}
+		if err := b.Sweep(context.Background()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := b.Open(context.Background(), place, ciphertext); !errors.Is(err, c.want) {
+			t.Errorf("%s: what the first node sealed, the second opens with %v, want %v", c.name, err, c.want)
+		}
+		// Each shows the other's key in the log; it is lacking where it is gone.
+		if err := b.Assign(context.Background(), []keys.Use{{Stream: caseNo(1), Part: "reporter", Key: k.ID}}, 1); err != nil {
+			t.Fatal(err)
+		}
+		n, one := b.Lacking()
+		if lacks := n == 1 && one.Key == k.ID && b.Health() != nil; lacks != c.careless {
+			t.Errorf("%s: %d keys are lacking, %+v, %v", c.name, n, one, b.Health())
+		}
+		shut(t, a)
+		shut(t, b)
+	}
+}
+
+func TestTheFirstServiceKeyStays(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	defer shut(t, s)
+	first, second, other := "PRIVATE+KEY+a/service+1+x", "PRIVATE+KEY+a/service+2+y", "PRIVATE+KEY+b/service+3+z"
+	for _, c := range []struct{ name, offered, want string }{{"a/service", first, first}, {"a/service", second, first}, {"b/service", other, other}} {
+		if got, err := s.Service(c.name, c.offered); got != c.want || err != nil {
+			t.Errorf("%s offered: got %q, %v, want %q", c.offered, got, err, c.want)
+		}
+	}
+}

@@ -12,18 +12,23 @@ import (
 // loadEvents is how many events Load writes in one transaction, if they do not reach groupBytes before.
 const loadEvents = 8192
 
-// Load copies events into an empty log, in their order, with their ids, revisions and times; positions are counted
-// anew from 1. It returns how many it has written; they are on disk. It stops at the first event that does
+// Load copies events into an empty log: see [Log.LoadAfter].
+func (l *Log) Load(ctx context.Context, events iter.Seq[eventlog.Event]) (total int, err error) {
+	return l.LoadAfter(ctx, 0, events)
+}
+
+// LoadAfter copies events to the end of the log, which must stand at a position, in their order, with their ids, revisions and
+// times; positions are counted on. It returns how many it has written; they are on disk. It stops at the first event that does
 // not continue its stream, if anybody else appends meanwhile, and at any error an append may give. What was written
-// before is then a log of its own that can be read but not loaded further: begin again with a new file.
+// before is a log without a gap, and can be loaded on from where it ends.
 //
 // The bytes of the events are not copied: they must not be changed.
-func (l *Log) Load(ctx context.Context, events iter.Seq[eventlog.Event]) (total int, err error) {
+func (l *Log) LoadAfter(ctx context.Context, after eventlog.Position, events iter.Seq[eventlog.Event]) (total int, err error) {
 	switch end, err := l.End(ctx); {
 	case err != nil:
 		return 0, fmt.Errorf("load: %w", err)
-	case end != 0:
-		return 0, fmt.Errorf("load: the log is not empty: it ends at %d", end)
+	case end != after:
+		return 0, fmt.Errorf("load: the log ends at %d, not at %d", end, after)
 	}
 	// While one chunk is being written, the next is gathered.
 	var inFlight chan error
@@ -53,7 +58,7 @@ func (l *Log) Load(ctx context.Context, events iter.Seq[eventlog.Event]) (total 
 		return nil
 	}
 	var chunk []eventlog.Event
-	position, bytes := eventlog.Position(0), 0
+	position, bytes := after, 0
 	for e := range events {
 		position++
 		chunk = append(chunk, stored(e, position))
