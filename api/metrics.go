@@ -26,6 +26,7 @@ type Metrics struct {
 	personal  *prometheus.CounterVec
 	commands  *prometheus.CounterVec
 	appends   prometheus.Histogram
+	group     prometheus.Histogram
 	appended  *prometheus.CounterVec
 	conflicts prometheus.Counter
 	unknown   prometheus.Counter
@@ -62,6 +63,7 @@ func NewMetrics(r *prometheus.Registry) *Metrics {
 		personal:  counter("pii_reads_total", "Openings of personal data, each recorded in the log.", "purpose"),
 		commands:  counter("commands_total", "Commands given to the engine, by what came of them.", "command", "outcome"),
 		appends:   histogram("append_duration_seconds", "Time of an append, fsync included.", seconds),
+		group:     histogram("append_group_size", "Appends that one commit of the log in the folder answered together.", prometheus.ExponentialBuckets(1, 2, 9)),
 		appended:  counter("events_appended_total", "Events appended by this node.", "type"),
 		parked:    counter("consequences_parked_total", "Follow-up commands and alarms that were refused and wait for a person.", "rule"),
 		fired:     counter("deadlines_fired_total", "Alarms that this node fired: a warning, the expiry of a due instant, a further step.", "kind"),
@@ -99,6 +101,9 @@ func (m *Metrics) Views() projections.Observer { return viewMetrics{m} }
 
 // Resubscribed counts a subscription to the log that was lost: the log calls it.
 func (m *Metrics) Resubscribed() { m.resubbed.Inc() }
+
+// Grouped counts a commit of the log and the appends in it: the log in the folder calls it.
+func (m *Metrics) Grouped(appends int) { m.group.Observe(float64(appends)) }
 
 // watch adds the figures that are read when they are asked for.
 func (m *Metrics) watch(c Config) error {

@@ -548,7 +548,8 @@ func TestMetricsAreWellFormedAndNothingPersonalIsLoggedOrCounted(t *testing.T) {
 	}
 	for _, name := range []string{"gridcase_http_request_duration_seconds", "gridcase_commands_total", "gridcase_append_duration_seconds",
 		"gridcase_events_appended_total", "gridcase_log_position", "gridcase_build_info", "gridcase_pii_reads_total", "gridcase_views_position",
-		"gridcase_views_live", "gridcase_views_lag_seconds", "gridcase_views_quarantined", "gridcase_append_conflicts_total", "gridcase_clock_skew_seconds", "gridcase_flow_lag_seconds 0", "gridcase_flow_parked 0", `gridcase_deadline_overdue_cases{level="4"} 0`} {
+		"gridcase_views_live", "gridcase_views_lag_seconds", "gridcase_views_quarantined", "gridcase_views_batch_events", "gridcase_views_apply_seconds", "gridcase_views_rebuild_progress_ratio",
+		"gridcase_append_group_size", "gridcase_append_unknown_outcomes_total", "gridcase_subscription_reconnects_total", "gridcase_append_conflicts_total", "gridcase_clock_skew_seconds", "gridcase_flow_lag_seconds 0", "gridcase_flow_parked 0", `gridcase_deadline_overdue_cases{level="4"} 0`} {
 		if !strings.Contains(metrics, "\n"+name) && !strings.HasPrefix(metrics, name) {
 			t.Errorf("/metrics lacks %s", name)
 		}

@@ -46,6 +46,7 @@ type houseOptions struct {
 	views        projections.Observer // nil, with keepViews false: the views are not opened
 	keep         bool                 // open the views
 	resubscribed func()               // see esdb.Options
+	grouped      func(appends int)    // told each commit of a log in the folder
 	now          func() time.Time     // nil: time.Now
 }
 

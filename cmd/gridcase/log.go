@@ -36,6 +36,9 @@ func openLog(ctx context.Context, dir string, o houseOptions) (eventlog.Log, err
 		if o.now != nil { // one clock for all that is in the folder
 			opts = append(opts, sqlite.WithClock(o.now))
 		}
+		if o.grouped != nil {
+			opts = append(opts, sqlite.WithObserver(func(g sqlite.Group) { o.grouped(g.Appends) }))
+		}
 		return sqlite.Open(ctx, own, opts...)
 	}
 	if _, err := os.Stat(own); err == nil {

@@ -292,7 +292,7 @@ func serveTownOn(t *testing.T, dir, log string, logger *slog.Logger) *town {
 	}
 	var err error
 	s.house, err = openHouse(ctx, dir, streams{out: io.Discard, err: io.Discard}, houseOptions{log: log, keep: true, now: s.clock, logger: logger,
-		observe: metrics.Engine(), views: metrics.Views(), resubscribed: metrics.Resubscribed})
+		observe: metrics.Engine(), views: metrics.Views(), resubscribed: metrics.Resubscribed, grouped: metrics.Grouped})
 	must(err)
 	s.access, err = access.Open(ctx, filepath.Join(dir, "access.db"))
 	must(err)

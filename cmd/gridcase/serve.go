@@ -56,7 +56,7 @@ func serve(ctx context.Context, s streams, w serving) (err error) {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	metrics := api.NewMetrics(registry)
 	w.options.logger, w.options.keep = logger, true
-	w.options.observe, w.options.views, w.options.resubscribed = metrics.Engine(), metrics.Views(), metrics.Resubscribed
+	w.options.observe, w.options.views, w.options.resubscribed, w.options.grouped = metrics.Engine(), metrics.Views(), metrics.Resubscribed, metrics.Grouped
 	h, err := openHouse(ctx, w.data, s, w.options)
 	if err != nil {
 		return err

@@ -320,7 +320,7 @@ func (l *life) answered(t *talk, j *job) {
 		case i == 0:
 			l.now = last
 		}
-		l.callBack(a, j, v)
+		l.callBackOf(a, j, v, from)
 		if l.now.After(last) {
 			last = l.now
 		}

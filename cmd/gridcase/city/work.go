@@ -426,21 +426,26 @@ func (l *life) judge() verdict {
 	return content
 }
 
-// callBack calls the resident back until the demand is closed. j is the order that can be reworked, nil if none
-// can: then a complaint leads to [life.anew].
-func (l *life) callBack(a *asked, j *job, v verdict) {
+// callBack calls the resident back, who was answered just now, until the demand is closed. j is the order that can be
+// reworked, nil if none can: then a complaint leads to [life.anew].
+func (l *life) callBack(a *asked, j *job, v verdict) { l.callBackOf(a, j, v, l.now) }
+
+// callBackOf is callBack of somebody who was answered some time ago. What the clock waived meanwhile is nobody's to call.
+func (l *life) callBackOf(a *asked, j *job, v verdict, answered time.Time) {
 	agent := post(orgs.CallbackAgent, body(a.place().county, "hotline"))
 	at := func(low, high int) { l.now = l.soon(l.now, low, high, false) }
-	last := l.calledBy(l.now)
+	last := l.calledBy(a, answered)
 	attempts := 0
 	switch roll := l.IntN(100); {
-	case a.anonymous:
-		at(30, 400)
-		l.do(l.now, a.name, agent, demand.WaiveCallback{Cause: "anonymous"})
-		return
-	case a.silent:
-		at(30, 400)
-		l.do(l.now, a.name, agent, demand.WaiveCallback{Cause: "do_not_call"})
+	case a.anonymous, a.silent:
+		if at(30, 400); l.now.After(last) {
+			return
+		}
+		cause := "do_not_call"
+		if a.anonymous {
+			cause = "anonymous"
+		}
+		l.do(l.now, a.name, agent, demand.WaiveCallback{Cause: cause})
 		return
 	case v == notReached:
 		attempts = 3
@@ -486,13 +491,14 @@ func (l *life) callBack(a *asked, j *job, v verdict) {
 	}
 }
 
-// calledBy is until when somebody is called who was answered at an instant.
-func (l *life) calledBy(answered time.Time) time.Time {
+// calledBy is until when somebody is called who was answered at an instant; whoever can not be called, until the first call
+// would be due.
+func (l *life) calledBy(a *asked, answered time.Time) time.Time {
 	first, err := l.Start("", calendar.Callback, "", "", answered)
 	if err != nil {
 		panic(fmt.Sprintf("city: a callback has no end: %v", err)) // the policy is complete
 	}
-	if closes := l.Closes(calendar.CallbackAttempts, answered); closes.After(first.Due) {
+	if closes := l.Closes(calendar.CallbackAttempts, answered); closes.After(first.Due) && !a.anonymous && !a.silent {
 		return closes
 	}
 	return first.Due

@@ -189,6 +189,24 @@ func TestSmallYears(t *testing.T) {
 	}
 }
 
+// TestEverySizeIsSeededWithoutARefusal plays years of the sizes. In the first of them the clock waives the callbacks of residents
+// whom a topic answered long before somebody would have called.
+func TestEverySizeIsSeededWithoutARefusal(t *testing.T) {
+	for _, c := range []struct {
+		size    city.Size
+		seed    uint64
+		demands int
+	}{{city.Street, 1, 500}, {city.District, 1501, 250}, {city.Whole, 1501, 250}} {
+		p := play(t, c.size, c.seed, c.demands)
+		for _, r := range p.tally.Refused {
+			t.Errorf("%s, seed %d, %d demands: %s at %s: %T of %s: %v", c.size, c.seed, c.demands, r.Act.Key, r.Act.At, r.Act.Command, r.Act.Stream, r.Reason)
+		}
+		if p.tally.Demands != c.demands {
+			t.Errorf("%s: got %d demands, want %d", c.size, p.tally.Demands, c.demands)
+		}
+	}
+}
+
 // everyRow wants each row of the three machines at least once.
 func everyRow(t *testing.T, es []event.Entry) {
 	demands, topics, orders := rows(demand.Machine), rows(topic.Machine), rows(order.Machine)
