@@ -255,7 +255,7 @@ type Question struct {
 	AsOf   eventlog.Position
 	CutOff eventlog.Position // up to which cases count; 0 = up to the period's end, or to AsOf before it
 
-	Scheme       assessment.Scheme
+	Scheme       assessment.Scheme // tried; of a period, in the place of the one that it was opened with; the zero scheme: that one
 	Jurisdiction orgs.UnitCode
 	First, Last  calendar.Date
 }
@@ -266,6 +266,11 @@ type Assessed struct {
 	AsOf   eventlog.Position // of the period's own stream
 	CutOff eventlog.Position // of the cases
 	Period evidence.Course   // the zero course for a draft
+
+	// Of a sealed period, the edition that is served, and the hash that computing it again came to: where it is another one, or "", the
+	// results hold the numbers of the edition all the same.
+	Edition    period.Edition
+	Recomputed string
 }
 
 // ErrScheme: the scheme that a period names is not what it was when the period was opened.
@@ -313,6 +318,14 @@ func (v *Views) Assess(ctx context.Context, q Question) (Assessed, error) {
 			last = max(last, s.Position)
 		}
 		key = fmt.Sprint(q.Period, a.Period.Latest, last, a.CutOff)
+		if q.Scheme.Name != "" {
+			scheme = q.Scheme
+			hash, err := assessment.Hash(scheme)
+			if err != nil {
+				return a, err
+			}
+			key += hash
+		}
 	}
 	var err error
 	a.Results, err = v.runner.results.get(ctx, key, func() (*assessment.Results, int, error) {
