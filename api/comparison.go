@@ -289,17 +289,19 @@ type RevisionFile struct {
 
 func (s *Server) revisions(ctx context.Context, in *struct {
 	ID       string `path:"id"`
+	Limit    int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	After    string `query:"after" maxLength:"200"`
 	Position string `header:"GridCase-Position"`
 }) (*listed[RevisionFile], error) {
 	position := s.position()
-	r, err := s.stands(ctx, &FiguresQuery{ID: in.ID, Position: in.Position})
+	r, err := s.stands(ctx, &FiguresQuery{ID: in.ID, After: in.After, Position: in.Position})
 	if err != nil {
 		return nil, err
 	}
 	var items []RevisionFile
 	at := base + "/assessments/" + r.was.ID.String()
-	for i, e := range r.was.Editions {
-		p := r.was.editions[i]
+	for i := r.skip; i < min(r.skip+in.Limit, len(r.was.Editions)); i++ {
+		e, p := r.was.Editions[i], r.was.editions[i]
 		f := RevisionFile{Revision: e.Revision, Cause: e.Cause, Reason: e.Reason, CutOff: eventlog.Position(e.CutOff).String(), CutOffAt: shown(e.CutOffAt), Position: p.String(),
 			Program: e.Program, Root: e.Root, Leaves: e.Leaves, Results: e.Results, Cohort: e.Cohort, Items: e.Items, Figures: len(e.Figures), Changed: len(e.Changed),
 			Link:  fmt.Sprintf("%s?edition=%d", at, e.Revision),
@@ -309,7 +311,7 @@ func (s *Server) revisions(ctx context.Context, in *struct {
 		}
 		items = append(items, f)
 	}
-	return pageOf(ctx, items, "", position, false, nil)
+	return pageOf(ctx, items, s.further(ctx, &r, len(items), len(r.was.Editions)), position, false, nil)
 }
 
 // ChangeFile is a number that is another one in a later revision.
