@@ -83,6 +83,18 @@ func (s *Settler) Revise(ctx context.Context, q Settling, cause period.Cause, re
 	})
 }
 
+// Record records the figures of the next seal or revision before it (记录数值): those that are not there yet. The seal then adds what a
+// city has too many of for one append, and takes no longer than a small one.
+func (s *Settler) Record(ctx context.Context, q Settling) (engine.Receipt, error) {
+	return s.settle(ctx, q, period.RecordFigures{}, func(r *reckoning) (engine.Command, []period.Figure, error) {
+		figures := r.figures
+		if r.Result.Revision > 0 {
+			figures = period.Changes(r.Book.Last().Figures, r.figures)
+		}
+		return period.RecordFigures{Revision: r.Result.Revision + 1, Results: r.computed.Results}, figures, nil
+	})
+}
+
 // reckoning is what was computed for a settling.
 type reckoning struct {
 	stood
@@ -129,7 +141,9 @@ func (s *Settler) settle(ctx context.Context, q Settling, bare period.Command, f
 	if period.Machine.Admit(was.Phase, bare.Name(), rule.Stamp{Actor: q.Actor, Second: q.Second}) != nil || !units.Within(was.Jurisdiction, rule.Seat(units, q.Actor)) {
 		return give(bare, q.Key, q.Expect)
 	}
-	if _, revises := bare.(period.SealRevision); revises && cutOff == 0 {
+	_, revises := bare.(period.SealRevision)
+	_, records := bare.(period.RecordFigures)
+	if revises = revises || records && was.Result.Revision > 0; revises && cutOff == 0 {
 		cutOff = asOf
 	} else if !revises {
 		cutOff = eventlog.Position(was.Ended)
@@ -170,6 +184,9 @@ func (s *Settler) settle(ctx context.Context, q Settling, bare period.Command, f
 		c = x
 	case period.SealRevision:
 		x.Figures = last
+		c = x
+	case period.RecordFigures:
+		x.From, x.Figures = from, last
 		c = x
 	}
 	return give(c, q.Key, expect)
@@ -371,6 +388,7 @@ func (s stood) question(p eventlog.Position) projections.Question {
 
 type (
 	publishProvisionalBody struct{ Happened }
+	recordFiguresBody      struct{ Happened }
 	sealPeriodBody         struct {
 		Happened
 		Ruling sealed.Public `json:"ruling,omitempty" maxLength:"500" doc:"Why it is sealed although some units have no score; needed if there are any."`
@@ -428,6 +446,9 @@ func settles[B interface{ when() time.Time }](s *Server, name, summary string, d
 func (s *Server) settleRoutes() {
 	settles(s, "publish-provisional", "Show figures to those whom they are about, computed at the cut-off (预公示)", func(ctx context.Context, x *Settler, q Settling, _ publishProvisionalBody) (engine.Receipt, error) {
 		return x.Show(ctx, q)
+	})
+	settles(s, "record-figures", "Record the figures of the next seal before it (记录数值); a seal does so itself", func(ctx context.Context, x *Settler, q Settling, _ recordFiguresBody) (engine.Receipt, error) {
+		return x.Record(ctx, q)
 	})
 	settles(s, "seal", "Seal what was shown last, with a second person (封存): it never changes again", func(ctx context.Context, x *Settler, q Settling, b sealPeriodBody) (engine.Receipt, error) {
 		return x.Seal(ctx, q, b.Ruling)

@@ -255,7 +255,7 @@ type Question struct {
 	AsOf   eventlog.Position
 	CutOff eventlog.Position // up to which cases count; 0 = up to the period's end, or to AsOf before it
 
-	Scheme       assessment.Scheme
+	Scheme       assessment.Scheme // tried; of a period, in the place of the one that it was opened with; the zero scheme: that one
 	Jurisdiction orgs.UnitCode
 	First, Last  calendar.Date
 }
@@ -266,6 +266,11 @@ type Assessed struct {
 	AsOf   eventlog.Position // of the period's own stream
 	CutOff eventlog.Position // of the cases
 	Period evidence.Course   // the zero course for a draft
+
+	// Of a sealed period, the edition that is served, and the hash that computing it again came to: where it is another one, or "", the
+	// results hold the numbers of the edition all the same.
+	Edition    period.Edition
+	Recomputed string
 }
 
 // ErrScheme: the scheme that a period names is not what it was when the period was opened.
@@ -316,6 +321,14 @@ func (v *Views) Assess(ctx context.Context, q Question) (Assessed, error) {
 		key = fmt.Sprintf("%s/%d/%d/%d", q.Period, a.Period.Latest, last, a.CutOff)
 		for _, o := range others { // an earlier period may end or be dropped with no event of this one
 			key += fmt.Sprintf("/%s-%d-%d", o.ID, o.Ended, o.Dropped)
+		}
+		if q.Scheme.Name != "" {
+			scheme = q.Scheme
+			hash, err := assessment.Hash(scheme)
+			if err != nil {
+				return a, err
+			}
+			key += hash
 		}
 	}
 	scope := evidence.Scope{Jurisdiction: q.Jurisdiction, First: q.First, Last: q.Last, Base: evidence.Base(q.First)}

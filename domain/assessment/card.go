@@ -1,6 +1,10 @@
 package assessment
 
-import "time"
+import (
+	"time"
+
+	"gridcase/domain/stream"
+)
 
 // Card is what the events say of one leg when its order has ended (一件一考核): the smallest unit that a score opens to.
 type Card struct {
@@ -120,4 +124,98 @@ func inTime(at, due time.Time) Mark {
 		return Missed
 	}
 	return Met
+}
+
+// Carded is one card as it is shown to both sides (一件一考核、一哨一考核).
+type Carded struct {
+	Finding
+	Demands []stream.ID // of an order
+	Lines   []CardLine  // none where the case is left out
+	Points  Value       // of 100, before credits are split and requests decided
+}
+
+// CardLine is one line of a card.
+type CardLine struct {
+	What  string // signed, contacted, done, passed, resolved, grade; report_in, stayed, outcome
+	Got   Fraction
+	Most  int64
+	Known bool // else it drops out, and the rest is scaled to 100
+}
+
+// The points of a whistle's card. They make 100.
+const (
+	reportInPoints     = 50
+	lateReportInPoints = 25
+	stayedPoints       = 20
+	outcomePoints      = 30
+)
+
+// Cards returns some of the cards behind a figure of order_card or whistle_card, as [Results.Page] does.
+func (r *Results) Cards(id string, skip, most int) (cards []Carded, of int, err error) {
+	key, err := ParseKey(id)
+	switch {
+	case err != nil:
+		return nil, 0, err
+	case key.Indicator != OrderCard && key.Indicator != WhistleCard:
+		return nil, 0, ErrFigure
+	case r.sheet == nil:
+		return nil, 0, ErrNotComputed
+	}
+	cs, of := r.sheet.page(key, skip, most)
+	in := r.sheet.slots[key.Indicator]
+	for _, c := range cs {
+		k := Carded{Finding: r.sheet.finding(in, c)}
+		if in.of == ofLegs {
+			l := &r.facts.Legs[r.sheet.legs[c.at].leg]
+			k.Demands = l.Demands
+			if k.In {
+				card := r.sheet.cardOf(l)
+				k.Lines = card.lines()
+				k.Points.Fraction, k.Points.Known = card.Points()
+			}
+		} else if k.In {
+			s := &r.facts.Summonses[c.at]
+			k.Lines, k.Points = s.lines(), known(Of(s.Score, 100))
+		}
+		cards = append(cards, k)
+	}
+	return cards, of, nil
+}
+
+func (c Card) lines() []CardLine {
+	mark := func(what string, m Mark, most int64) CardLine {
+		l := CardLine{What: what, Most: most, Known: m != Unknown}
+		if m == Met {
+			l.Got = Of(most, 1)
+		}
+		return l
+	}
+	mean := func(what string, n, of int, most int64) CardLine {
+		l := CardLine{What: what, Most: most, Known: of > 0}
+		if l.Known {
+			l.Got = Of(most*int64(n), int64(of))
+		}
+		return l
+	}
+	return []CardLine{mark("signed", c.Signed, signedPoints), mark("contacted", c.Contacted, contactedPoints), mark("done", c.Done, donePoints),
+		mark("passed", c.Passed, passedPoints), mean("resolved", c.Resolved, c.Answered, resolvedPoints), mean("grade", c.Tenths, 10*c.Graded, gradePoints)}
+}
+
+func (s *Summons) lines() []CardLine {
+	came := CardLine{What: "report_in", Got: Of(reportInPoints, 1), Most: reportInPoints, Known: true}
+	switch {
+	case s.Reported.IsZero():
+		came.Got = Fraction{}
+	case s.Late:
+		came.Got = Of(lateReportInPoints, 1)
+	}
+	stayed := CardLine{What: "stayed", Most: stayedPoints, Known: true}
+	if s.Stayed {
+		stayed.Got = Of(stayedPoints, 1)
+	}
+	outcome := CardLine{What: "outcome", Most: outcomePoints, Known: s.Outcome >= 0}
+	if outcome.Known {
+		outcome.Got = Of(int64(s.Outcome), 1)
+	}
+	return []CardLine{came, stayed, outcome}
 }

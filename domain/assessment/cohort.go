@@ -3,8 +3,6 @@ package assessment
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"io"
 	"slices"
 )
@@ -16,14 +14,18 @@ import (
 // sorted by bytes, so that "LC_ALL=C sort -c" finds it in order. The numerator is 0 or 1, or a fraction such as 3/5 where the scheme counts so; of a
 // case that does not count as one, the denominator follows after "/": "1/2 of 1/2". A case that is left out has "-" and its reason.
 func (r *Results) Cohort(w io.Writer) error {
+	if r.sheet == nil {
+		return ErrNotComputed
+	}
 	return r.sheet.list(w)
 }
 
-// CohortHash returns the SHA-256 of the list of cohorts, in hexadecimal.
+// CohortHash returns the SHA-256 of the list of cohorts, in hexadecimal; "" if there is none.
 func (r *Results) CohortHash() string {
-	h := sha256.New()
-	_ = r.sheet.list(h) // a hash takes everything
-	return hex.EncodeToString(h.Sum(nil))
+	if r.hashes == nil {
+		return ""
+	}
+	return r.hashes.cohort()
 }
 
 func (s *sheet) list(out io.Writer) error {

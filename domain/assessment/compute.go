@@ -2,6 +2,7 @@ package assessment
 
 import (
 	"bufio"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Results is what an assessment comes to: every figure, every street's evaluation, every unit's standing. It opens every figure to the cases
@@ -24,9 +26,13 @@ type Results struct {
 	Undecided int        // exclusions and objections that wait for a decision: the period can not be sealed
 	Places    int        // of what is printed
 
-	facts Facts
-	sheet *sheet
+	facts  Facts
+	sheet  *sheet
+	hashes *hashes // of what was computed
 }
+
+// hashes are computed once: every page of a sealed period compares them.
+type hashes struct{ results, cohort func() string }
 
 // computation is a results in the making.
 type computation struct {
@@ -80,7 +86,23 @@ func Compute(s Scheme, p Period, f Facts) (*Results, error) {
 			r.Undecided++
 		}
 	}
+	computed := *r
+	r.hashes = &hashes{sync.OnceValue(func() string { return digest(computed.Canonical) }), sync.OnceValue(func() string { return digest(computed.Cohort) })}
 	return r, nil
+}
+
+// digest returns the SHA-256 of what is written, in hexadecimal.
+func digest(write func(io.Writer) error) string {
+	h := sha256.New()
+	_ = write(h) // a hash takes everything
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Sort puts figures, scores and standings that were not computed here in the order of [Results].
+func Sort(r *Results) {
+	slices.SortFunc(r.Figures, func(a, b Figure) int { return a.Key.compare(b.Key) })
+	slices.SortFunc(r.Scores, func(a, b Score) int { return cmp.Or(cmp.Compare(a.Unit, b.Unit), cmp.Compare(a.Street, b.Street)) })
+	slices.SortFunc(r.Standings, func(a, b Standing) int { return cmp.Compare(a.Unit, b.Unit) })
 }
 
 // Figure returns the figure of that id, false if there is none.
@@ -172,9 +194,10 @@ func (f *Figure) left() string {
 	return strings.Join(ls, ",")
 }
 
-// ResultsHash returns the SHA-256 of the canonical bytes, in hexadecimal.
+// ResultsHash returns the SHA-256 of the canonical bytes as they were computed, in hexadecimal; "" if they were not.
 func (r *Results) ResultsHash() string {
-	h := sha256.New()
-	_ = r.Canonical(h) // a hash takes everything
-	return hex.EncodeToString(h.Sum(nil))
+	if r.hashes == nil {
+		return ""
+	}
+	return r.hashes.results()
 }

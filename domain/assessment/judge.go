@@ -435,6 +435,9 @@ func (j *judge) response(l *Leg, vs []verdict) {
 // kindErrand is the kind of demand that has a line of its own.
 const kindErrand = "errand"
 
+// kindReport is the kind of demand that few may know of.
+const kindReport = "report"
+
 // minutes returns the time from dispatch to first contact, in whole minutes, truncated.
 func (l *Leg) minutes() int32 { return int32((l.ContactedAt.Unix() - l.DispatchedAt.Unix()) / 60) }
 
@@ -586,6 +589,15 @@ func (j *judge) askedOut(v verdict) verdict {
 }
 
 func (j *judge) card(l *Leg) verdict {
+	p, ok := j.cardOf(l).Points()
+	if !ok {
+		return noData
+	}
+	return j.worth(p.Over(Of(100, 1)), "")
+}
+
+// cardOf returns the card of a leg, with what the residents said last.
+func (j *judge) cardOf(l *Leg) Card {
 	c := l.Card()
 	for _, id := range l.Demands {
 		if at, known := j.demands[id]; known {
@@ -594,11 +606,7 @@ func (j *judge) card(l *Leg) verdict {
 			}
 		}
 	}
-	p, ok := c.Points()
-	if !ok {
-		return noData
-	}
-	return j.worth(p.Over(Of(100, 1)), "")
+	return c
 }
 
 // lastAnswer returns what the resident said last, by the choice rerate.

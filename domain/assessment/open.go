@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"encoding/hex"
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -22,6 +23,7 @@ type Finding struct {
 	Demand    stream.ID // where each demand of an order or topic counts; else zero
 	Name      string    // as in the list of the cohort
 	Number    string    // 编号, "" where the case has none
+	Report    bool      // it is of a report (举报), or names a demand that nothing here is known of: not everybody may know it
 	In        bool      // it is in the cohort
 	N, D      Fraction  // what it adds
 	Why       string    // why it does not count, or is left out; "" = it counts, or there is nothing to say
@@ -54,49 +56,151 @@ func (r *Results) Page(id string, skip, most int) (found []Finding, of int, err 
 			keys = append(keys, Key{i, key.Unit, key.Street, key.AsIs})
 		}
 	}
-	skip = max(0, skip)
+	if r.sheet == nil {
+		return nil, 0, ErrNotComputed
+	}
 	for _, k := range keys {
-		cs := r.sheet.behind(k)
-		of += len(cs)
-		from := min(skip, len(cs))
-		to := len(cs)
+		rest := most
 		if most >= 0 {
-			to = min(to, from+max(0, most-len(found)))
+			rest = most - len(found)
 		}
-		skip -= from
+		cs, n := r.sheet.page(k, skip-of, rest)
+		of += n
 		in := r.sheet.slots[k.Indicator]
-		for _, c := range cs[from:to] {
+		for _, c := range cs {
 			found = append(found, r.sheet.finding(in, c))
 		}
 	}
 	return found, of, nil
 }
 
-// behind returns the credits behind a figure, by the names of their cases.
-func (s *sheet) behind(key Key) []credit {
+// ErrNotComputed: there are numbers, as a seal recorded them, and no cases, since this program can not compute the scheme.
+var ErrNotComputed = errors.New("the result was not computed by this program")
+
+// page returns some of the credits behind a figure, and how many there are.
+func (s *sheet) page(k Key, skip, most int) ([]credit, int) {
+	cs := s.behind(k)
+	from := min(max(0, skip), len(cs))
+	to := len(cs)
+	if most >= 0 {
+		to = min(to, from+most)
+	}
+	return cs[from:to], len(cs)
+}
+
+// Request is an exclusion or an objection that names a case behind a figure, whatever became of it.
+type Request struct {
+	Exclusion int // its number, 0 for an objection
+	Objection int
+	Finding   Finding
+}
+
+// Requests returns the exclusions and objections that touch a figure, by number. It returns [ErrFigure] for an id that no figure can have.
+func (r *Results) Requests(id string) (found []Request, err error) {
+	key, err := ParseKey(id)
+	if err != nil || r.sheet == nil {
+		return nil, err
+	}
+	keys := []Key{key}
+	if parts(key.Indicator) != nil {
+		keys = nil
+		for _, s := range composition(key.Indicator) {
+			keys = append(keys, Key{s.Indicator, key.Unit, key.Street, key.AsIs})
+		}
+	}
+	for _, k := range keys {
+		asked := map[caseKey][]Request{}
+		for _, e := range r.Period.Exclusions {
+			if len(e.Indicators) == 0 || slices.Contains(e.Indicators, k.Indicator) {
+				c := caseOf(e.Case)
+				asked[c] = append(asked[c], Request{Exclusion: e.Number})
+			}
+		}
+		for _, o := range r.Period.Objections {
+			if o.Indicator == "" || o.Indicator == k.Indicator {
+				c := caseOf(o.Case)
+				asked[c] = append(asked[c], Request{Objection: o.Number})
+			}
+		}
+		if len(asked) == 0 {
+			continue
+		}
+		in := r.sheet.slots[k.Indicator]
+		r.sheet.each(k, func(c credit) {
+			for _, name := range r.sheet.keys(in.of, c.at) {
+				for _, q := range asked[name] {
+					q.Finding = r.sheet.finding(in, c)
+					found = append(found, q)
+				}
+			}
+		})
+	}
+	slices.SortFunc(found, func(a, b Request) int {
+		return cmp.Or(cmp.Compare(a.Exclusion, b.Exclusion), cmp.Compare(a.Objection, b.Objection), cmp.Compare(a.Finding.Indicator, b.Finding.Indicator),
+			cmp.Compare(a.Finding.Name, b.Finding.Name), cmp.Compare(a.Finding.Unit, b.Finding.Unit))
+	})
+	return found, nil
+}
+
+func caseOf(c Case) caseKey { return caseKey{c.Stream.Category(), c.Stream.ID(), c.Leg, c.Unit} }
+
+// keys returns the names that a request may call a case by: itself, what it is part of, and the demand that it counts.
+func (s *sheet) keys(f family, at int32) []caseKey {
+	switch f {
+	case ofLegs:
+		c := s.legs[at]
+		l := &s.facts.Legs[c.leg]
+		ks := []caseKey{{category: stream.Order, id: l.Order}, {category: stream.Order, id: l.Order, leg: l.Number}}
+		if !c.demand.IsZero() {
+			ks = append(ks, caseKey{category: stream.Demand, id: c.demand})
+		}
+		return ks
+	case ofDemands:
+		return []caseKey{{category: stream.Demand, id: s.facts.Demands[at].ID}}
+	case ofSummonses:
+		m := &s.facts.Summonses[at]
+		return []caseKey{{category: stream.Whistle, id: m.Whistle}, {category: stream.Whistle, id: m.Whistle, unit: m.Unit}}
+	case ofDisputes:
+		return []caseKey{{category: stream.Dispute, id: s.facts.Disputes[at].ID}}
+	case ofTopics:
+		return []caseKey{{category: stream.Topic, id: s.facts.Topics[s.topics[at].topic].ID}}
+	}
+	return nil
+}
+
+// each calls back with the credits behind a figure, in the order of the facts.
+func (s *sheet) each(key Key, take func(credit)) {
 	in := s.slots[key.Indicator]
 	b := &s.books[in.of]
 	unit, street := s.within(key.Unit, key.AsIs), s.within(key.Street, key.AsIs)
+	tell := func(c credit) {
+		if b.of(int(c.at))[in.at] != absent && unit(c.unit) && street(c.street) {
+			take(c)
+		}
+	}
+	if key.Unit == "" { // each case once
+		for at := range b.cases {
+			tell(credit{at: int32(at), street: b.streets[at]})
+		}
+		return
+	}
+	for _, c := range b.credits[in.group()] {
+		tell(c)
+	}
+}
+
+// behind returns the credits behind a figure, by the names of their cases.
+func (s *sheet) behind(key Key) []credit {
+	in := s.slots[key.Indicator]
 	type headed struct {
 		head uint64 // the first bytes of the id: they nearly always tell
 		credit
 	}
 	var cs []headed
-	take := func(c credit) {
-		if b.of(int(c.at))[in.at] != absent && unit(c.unit) && street(c.street) {
-			id := s.id(in.of, c.at)
-			cs = append(cs, headed{binary.BigEndian.Uint64(id[:]), c})
-		}
-	}
-	if key.Unit == "" { // each case once
-		for at := range b.cases {
-			take(credit{at: int32(at), street: b.streets[at]})
-		}
-	} else {
-		for _, c := range b.credits[in.group()] {
-			take(c)
-		}
-	}
+	s.each(key, func(c credit) {
+		id := s.id(in.of, c.at)
+		cs = append(cs, headed{binary.BigEndian.Uint64(id[:]), c})
+	})
 	var x, y []byte
 	slices.SortFunc(cs, func(p, q headed) int {
 		if p.head != q.head {
@@ -152,24 +256,35 @@ func (s *sheet) finding(def slot, c credit) Finding {
 		lc := s.legs[c.at]
 		l := &s.facts.Legs[lc.leg]
 		it.Case, it.Demand, it.Number = Case{Stream: stream.Of(stream.Order, l.Order), Leg: l.Number}, lc.demand, l.Case
+		it.Report = l.Kind == kindReport || s.ofReport(lc.demand)
 		if def.Measure == Minutes && o.in {
 			it.Minutes = l.minutes()
 		}
 	case ofDemands:
 		d := &s.facts.Demands[c.at]
-		it.Case, it.Number = Case{Stream: stream.Of(stream.Demand, d.ID)}, d.Number
+		it.Case, it.Number, it.Report = Case{Stream: stream.Of(stream.Demand, d.ID)}, d.Number, d.Kind == kindReport
 	case ofSummonses:
 		m := &s.facts.Summonses[c.at]
 		it.Case = Case{Stream: stream.Of(stream.Whistle, m.Whistle), Unit: m.Unit}
 	case ofDisputes:
-		it.Case = Case{Stream: stream.Of(stream.Dispute, s.facts.Disputes[c.at].ID)}
+		d := &s.facts.Disputes[c.at]
+		it.Case, it.Report = Case{Stream: stream.Of(stream.Dispute, d.ID)}, s.ofReport(d.Demand)
 	case ofTopics:
 		tc := s.topics[c.at]
-		it.Case, it.Demand = Case{Stream: stream.Of(stream.Topic, s.facts.Topics[tc.topic].ID)}, tc.demand
+		it.Case, it.Demand, it.Report = Case{Stream: stream.Of(stream.Topic, s.facts.Topics[tc.topic].ID)}, tc.demand, s.ofReport(tc.demand)
 	case ofBlocks:
 		it.Case = Case{Stream: stream.Keyed(stream.Gate, string(s.facts.Blocks[c.at].Target))}
 	}
 	return it
+}
+
+// ofReport says whether a demand is a report, or may be one: it is not among the facts.
+func (s *sheet) ofReport(d stream.ID) bool {
+	if d.IsZero() {
+		return false
+	}
+	at, known := s.judge.demands[d]
+	return !known || s.facts.Demands[at].Kind == kindReport
 }
 
 // name appends the name of a case: "order-<uuid>/2", "demand-<uuid>", "whistle-<uuid>/<unit>", "dispute-<uuid>", "topic-<uuid>", "gate-<unit>/<matter>/<seconds>",

@@ -62,6 +62,106 @@ func Figures(r *assessment.Results) []period.Figure {
 	return fs
 }
 
+// AsSealed returns a result with every number that a seal recorded in the place of what was computed again: a sealed figure never changes,
+// whatever a later program makes of the same facts. What stands beside the numbers, the cases left out and the parts of the scores, stays as
+// computed; where r was not computed, figures and scores are all that there is.
+func AsSealed(r *assessment.Results, recorded []period.Figure) *assessment.Results {
+	s := *r
+	s.Figures, s.Scores, s.Standings = nil, slices.Clone(r.Scores), slices.Clone(r.Standings)
+	raw := map[assessment.Key]period.Figure{}
+	for _, f := range recorded {
+		if name, before := strings.CutPrefix(f.Name, BeforeDecisions); before {
+			f.Name = name
+			if k, known := KeyOf(f); known {
+				raw[k] = f
+			}
+		}
+	}
+	for _, f := range recorded {
+		if k, known := KeyOf(f); known {
+			x, found := r.Figure(k.String())
+			if !found {
+				x = assessment.Figure{Key: k}
+			}
+			// A figure stands in lowest terms where cases were shared out: only where the value is another one is it the seal's.
+			if was := ratio(f); f.Printed != x.Printed || !same(was, x.Ratio) {
+				x.Ratio, x.Raw, x.Printed, x.Before = was, was, f.Printed, ""
+			}
+			if b, decided := raw[k]; decided {
+				x.Raw, x.Before = ratio(b), b.Printed
+			}
+			s.Figures = append(s.Figures, x)
+			continue
+		}
+		v := assessment.Value{}
+		v.Fraction, v.Known = fraction(f.N, f.D)
+		if f.Street != "" {
+			sc := scoreOf(&s, f.Unit, f.Street)
+			switch f.Name {
+			case ScoreFigure:
+				sc.Value, sc.Printed = v, f.Printed
+			case ObjectivePart:
+				sc.Objective = v
+			case SubjectivePart:
+				sc.Subjective = v
+			}
+			continue
+		}
+		var rank int
+		if n, err := strconv.Atoi(f.Printed); err == nil {
+			rank = n
+		}
+		switch f.Name {
+		case ScoreFigure:
+			st := rankedAt(&s, f.Unit)
+			st.Streets, st.Printed[0] = v, f.Printed
+		case YearFigure:
+			st := rankedAt(&s, f.Unit)
+			st.Year, st.Printed[1] = v, f.Printed
+		case AnnualFigure:
+			st := rankedAt(&s, f.Unit)
+			st.Annual, st.Printed[2] = v, f.Printed
+		case StreetRank:
+			rankedAt(&s, f.Unit).StreetRank = rank
+		case RankFigure:
+			rankedAt(&s, f.Unit).Rank = rank
+		}
+	}
+	assessment.Sort(&s)
+	return &s
+}
+
+func ratio(f period.Figure) (r assessment.Ratio) {
+	zero := assessment.Of(0, 1)
+	r = assessment.Ratio{N: zero, D: zero}
+	if f.N == "" || r.N.UnmarshalText([]byte(f.N)) != nil || r.D.UnmarshalText([]byte(f.D)) != nil {
+		return assessment.Ratio{N: zero, D: zero}
+	}
+	return r
+}
+
+func same(a, b assessment.Ratio) bool {
+	x, known := a.Value()
+	y, too := b.Value()
+	return known == too && (!known || x.Compare(y) == 0)
+}
+
+func scoreOf(r *assessment.Results, unit, street orgs.UnitCode) *assessment.Score {
+	at := slices.IndexFunc(r.Scores, func(s assessment.Score) bool { return s.Unit == unit && s.Street == street })
+	if at < 0 {
+		at, r.Scores = len(r.Scores), append(r.Scores, assessment.Score{Unit: unit, Street: street, Printed: assessment.None})
+	}
+	return &r.Scores[at]
+}
+
+func rankedAt(r *assessment.Results, unit orgs.UnitCode) *assessment.Standing {
+	at := slices.IndexFunc(r.Standings, func(s assessment.Standing) bool { return s.Unit == unit })
+	if at < 0 {
+		at, r.Standings = len(r.Standings), append(r.Standings, assessment.Standing{Unit: unit, Printed: [3]string{assessment.None, assessment.None, assessment.None}})
+	}
+	return &r.Standings[at]
+}
+
 // NameOf returns under which unit and name the figure of a key is recorded.
 func NameOf(k assessment.Key, jurisdiction orgs.UnitCode) (orgs.UnitCode, string) {
 	unit, name := k.Unit, string(k.Indicator)
