@@ -26,6 +26,7 @@ func (s *Server) register(g *gin.Engine, keyed *gin.RouterGroup) {
 	s.settleRoutes()
 	s.evaluationRoutes()
 	s.assessmentRoutes()
+	s.exportRoutes()
 	s.dueRoutes()
 	s.workloadRoutes()
 	s.escalationRoutes()

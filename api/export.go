@@ -1,0 +1,204 @@
+package api
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"gridcase/api/report"
+	"gridcase/domain/assessment"
+	"gridcase/domain/period"
+	"gridcase/domain/stream"
+	"gridcase/eventlog"
+	"gridcase/projections"
+)
+
+type exportInput struct {
+	ID        string `path:"id"`
+	Format    string `query:"format" required:"true" enum:"xlsx,csv,html"`
+	Sheet     string `query:"sheet" enum:"figures,scores,standings,cohort" doc:"Of csv; figures if not given."`
+	Figure    string `query:"figure" maxLength:"200" doc:"Whose cohort: needed with sheet=cohort."`
+	AsOf      string `query:"as_of" maxLength:"20" doc:"As for the list of figures."`
+	NoneMatch string `header:"If-None-Match"`
+	Position  string `header:"GridCase-Position" doc:"Wait, at most two seconds, until the views have reached this position."`
+}
+
+type exported struct {
+	Status      int
+	Type        string `header:"Content-Type"`
+	Disposition string `header:"Content-Disposition"`
+	Policy      string `header:"Content-Security-Policy"`
+	ETag        string `header:"ETag"`
+	Position    string `header:"GridCase-Position"`
+	Body        []byte
+}
+
+// formats are the media types of what is exported.
+var formats = map[string]string{
+	"xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+	"csv":  "text/csv; charset=utf-8; header=present",
+	"html": "text/html; charset=utf-8",
+}
+
+// export answers with a document of what the actor may see; see [Server.assessed].
+func (s *Server) export(ctx context.Context, in *exportInput) (*exported, error) {
+	switch {
+	case in.Sheet != "" && in.Format != "csv":
+		return nil, invalid(fault("query.sheet", "unexpected", "仅用于 csv", "is for csv only"))
+	case (in.Sheet == "cohort") != (in.Figure != ""):
+		return nil, invalid(fault("query.figure", "unexpected", "与 sheet=cohort 同时使用", "goes with sheet=cohort, and with nothing else"))
+	}
+	a, sees, err := s.assessed(ctx, &FiguresQuery{ID: in.ID, AsOf: in.AsOf, Position: in.Position})
+	if err != nil {
+		return nil, err
+	}
+	an, err := readAnnals(ctx, s.Log, a.Results.Period.ID)
+	if err != nil {
+		return nil, err
+	}
+	d := document(a, an, s.Version)
+	d.Sees, d.Synthetic = sees, s.Synthetic
+	if in.Format == "csv" {
+		in.Sheet = cmp.Or(in.Sheet, "figures")
+	}
+	var body bytes.Buffer
+	switch in.Format {
+	case "xlsx":
+		err = d.Workbook(&body)
+	case "html":
+		err = d.Page(&body)
+	default:
+		err = d.List(&body, in.Sheet, in.Figure)
+	}
+	if errors.Is(err, assessment.ErrFigure) {
+		return nil, problem("not_found")
+	}
+	if err != nil {
+		return nil, err
+	}
+	out := &exported{Status: http.StatusOK, Type: formats[in.Format], Policy: report.Policy(), Position: s.position(), ETag: `"` + digest(body.Bytes()) + `"`, Body: body.Bytes()}
+	out.Disposition = disposition(d, in)
+	if matches(in.NoneMatch, out.ETag) {
+		out.Status, out.Body = http.StatusNotModified, nil
+	}
+	return out, nil
+}
+
+func digest(b []byte) string {
+	h := sha256.Sum256(b)
+	return hex.EncodeToString(h[:16])
+}
+
+// disposition names the file in ASCII, and in the words of its readers (RFC 6266). A page is shown, the rest is kept.
+func disposition(d report.Document, in *exportInput) string {
+	p, how := d.Results.Period, "attachment"
+	if in.Format == "html" {
+		how = "inline"
+	}
+	word := map[string]string{"": "考核结果", "figures": "考核指标", "scores": "街道评分", "standings": "考核名次", "cohort": "指标样本"}[in.Sheet]
+	span := fmt.Sprintf("%s-%s-%s", p.Jurisdiction, p.First, p.Last)
+	return fmt.Sprintf(`%s; filename="assessment-%s%s.%s"; filename*=UTF-8''%s`, how, span, strings.TrimSuffix("-"+in.Sheet, "-"), in.Format, url.PathEscape(word+"-"+span+"."+in.Format))
+}
+
+// document is an assessment with the seal that it is of: the last edition that has its results.
+func document(a projections.Assessed, an annals, program string) report.Document {
+	d := report.Document{Results: a.Results, AsOf: int64(a.AsOf), CutOff: int64(a.CutOff), Program: program}
+	book, hash := an.asOf(eventlog.Position(1<<62)), ""
+	for i := len(book.Editions) - 1; i >= 0 && d.Seal == nil; i-- {
+		if hash == "" {
+			hash = a.ResultsHash()
+		}
+		if e := book.Editions[i]; e.Results == hash {
+			d.Seal = &report.Seal{Revision: e.Revision, At: shown(an.sealedAt(i)), Results: e.Results, Cohort: e.Cohort, Root: e.Root, Program: e.Program, Reason: string(e.Reason)}
+		}
+	}
+	return d
+}
+
+// Examined is a period, computed for somebody who has the whole folder.
+type Examined struct {
+	report.Document
+	Position eventlog.Position // of the views
+}
+
+// ErrPeriod: there is no such period, or not yet at that position.
+var ErrPeriod = errors.New("no such period")
+
+// Examine computes a period as of a position, 0 for now: what was sealed or shown last by then, or what it came to.
+func (s *Settler) Examine(ctx context.Context, id stream.ID, asOf eventlog.Position) (Examined, error) {
+	an, err := readAnnals(ctx, s.Log, id)
+	if err != nil {
+		return Examined{}, err
+	}
+	if asOf == 0 {
+		asOf = s.Views.Position()
+	}
+	was := an.asOf(asOf)
+	if was.revision < 0 || was.Dropped > 0 {
+		return Examined{}, ErrPeriod
+	}
+	a, err := s.Views.Views().Assess(ctx, was.question(asOf))
+	if err != nil {
+		return Examined{}, err
+	}
+	return Examined{document(a, an, s.Program), s.Views.Position()}, nil
+}
+
+// Sealed are the editions of a period, in their order; none if it is not sealed.
+func (s *Settler) Sealed(ctx context.Context, id stream.ID) ([]report.Seal, error) {
+	an, err := readAnnals(ctx, s.Log, id)
+	if err != nil {
+		return nil, err
+	}
+	if len(an.entries) == 0 {
+		return nil, ErrPeriod
+	}
+	var seals []report.Seal
+	for i, e := range an.asOf(eventlog.Position(1 << 62)).Editions {
+		seals = append(seals, report.Seal{Revision: e.Revision, At: shown(an.sealedAt(i)), Results: e.Results, Cohort: e.Cohort, Root: e.Root, Program: e.Program, Reason: string(e.Reason)})
+	}
+	return seals, nil
+}
+
+func (s *Server) exportRoutes() {
+	op := huma.Operation{OperationID: "export-assessment", Method: http.MethodGet, Path: base + "/assessments/{id}/export", Tags: []string{"assessments"},
+		Summary: "A period as a workbook that recomputes itself, as a list, or as a page to print: as much of it as the caller may see"}
+	huma.Register(s.api, op, func(ctx context.Context, in *exportInput) (*exported, error) {
+		out, err := s.export(ctx, in)
+		if err != nil {
+			return nil, asProblem(err)
+		}
+		return out, nil
+	})
+	content := map[string]*huma.MediaType{}
+	for _, t := range formats {
+		media, _, _ := strings.Cut(t, ";")
+		content[media] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}
+	}
+	s.api.OpenAPI().Paths[op.Path].Get.Responses["200"].Content = content
+}
+
+// sealedAt is when an edition was recorded.
+func (a annals) sealedAt(edition int) (at time.Time) {
+	n := 0
+	for _, e := range a.entries {
+		switch e.Body.(type) {
+		case period.Sealed, period.RevisionSealed:
+			if n == edition {
+				return e.Meta.Recorded
+			}
+			n++
+		}
+	}
+	return at
+}
