@@ -81,7 +81,10 @@ func (s *Server) sight(a rule.Actor, jurisdiction orgs.UnitCode, published bool)
 	case seat.Kind == orgs.Street:
 		return func(k assessment.Key) bool { return k.Street == seat.Code }, false, true
 	case published && (seat.Kind == orgs.Department || seat.Kind == orgs.Agency):
-		return func(k assessment.Key) bool { return k.Unit != "" && units.SameBody(seat.Code, k.Unit) }, false, true
+		return func(k assessment.Key) bool {
+			u, _ := units.Unit(k.Unit)
+			return k.Unit == seat.Code || u.Department == seat.Code
+		}, false, true
 	}
 	return nil, false, false
 }

@@ -352,7 +352,7 @@ func (s *Server) changes(ctx context.Context, in *struct {
 		from = to - 1
 	}
 	switch {
-	case from >= to:
+	case in.From > 0 && from >= to:
 		return nil, invalid(fault("query.from", "out_of_order", "from 须早于 to，且至少有两版", "from comes before to, and there are two revisions at least"))
 	case from < 1 || to > len(r.was.Editions):
 		return nil, problem("not_found")

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"math"
 	"slices"
 
 	"gridcase/domain/assessment"
@@ -176,7 +177,7 @@ func (r *reading) ranked(kind string) []*assessment.Standing {
 			of = append(of, st)
 		}
 	}
-	last := func(rank int) int { return cmp.Or(rank, len(r.Standings)+1) }
+	last := func(rank int) int { return cmp.Or(rank, math.MaxInt32) }
 	slices.SortStableFunc(of, func(a, b *assessment.Standing) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), last(a.Rank)-last(b.Rank), last(a.StreetRank)-last(b.StreetRank), cmp.Compare(a.Unit, b.Unit))
 	})

@@ -5,12 +5,17 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"gridcase/domain/assessment"
 	"gridcase/domain/orgs"
+	"gridcase/domain/period"
+	"gridcase/domain/rule"
+	"gridcase/domain/stream"
+	"gridcase/engine"
 )
 
 // reads returns what a link of an answer leads to.
@@ -262,7 +267,9 @@ func TestAnAssessmentIsReadDownToItsEvents(t *testing.T) {
 		t.Errorf("the first edition: %s", first.raw)
 	}
 	changes := h.all(ann, revisions[1]["diff"].(string), 3)
-	at := slices.IndexFunc(changes, func(c map[string]any) bool { return c["name"] == "closure" && c["street"] == string(street) && c["unit"] == string(agency) })
+	at := slices.IndexFunc(changes, func(c map[string]any) bool {
+		return c["name"] == "closure" && c["street"] == string(street) && c["unit"] == string(agency)
+	})
 	if at < 0 || float64(len(changes)) != revisions[1]["changed"] || changes[at]["was"].(map[string]any)["printed"] != "50.00" || changes[at]["now"].(map[string]any)["printed"] != "100.00" {
 		t.Errorf("%v numbers changed: %v", revisions[1]["changed"], changes)
 	}
@@ -302,4 +309,402 @@ func TestAnAssessmentIsReadDownToItsEvents(t *testing.T) {
 		t.Errorf("a dry run wrote something: the log went from %d to %d", end, h.end())
 	}
 	t.Logf("%d cases opened, %d numbers changed", opened, len(changes))
+}
+
+// A result is read by the office of evaluation and auditors of the jurisdiction whole, by a street as far as it rates or dispatched, by a rated
+// unit with its parent department as far as it is rated, once figures were shown; by nobody else.
+func TestAResultIsSeenByTheOfficeItsStreetsAndThoseWhoAreRated(t *testing.T) {
+	h := open(t)
+	manned(h)
+	a := h.assessedApril()
+	ann := h.key(orgs.Evaluator, district)
+	h.ended(a.april)
+	h.evaluated(a.april, street, agency)
+	h.wait(20 * 24 * time.Hour)
+	const (
+		own   = "/figures/on_time:u=150105003-a01:s=150105003"
+		unit  = "/figures/on_time:u=150105003-a01"
+		whole = "/figures/on_time"
+	)
+	reads := []string{"", "/figures", own, own + "/items", unit, unit + "/items", whole, whole + "/items", "/scores", "/standings", "/cards", "/revisions", "/figures?as_of=5"}
+	cells := 0
+	look := func(shown bool) {
+		for _, role := range orgs.Roles() {
+			nobody := slices.Contains([]orgs.Role{orgs.Resident, orgs.Channel, orgs.Operator, orgs.StairwellHead, orgs.BuildingHead, orgs.System}, role)
+			for _, seat := range []orgs.UnitCode{city, district, oversight, hotline, bureau, street, nextStreet, agency, farAgency, community, grid} {
+				full := slices.Contains([]orgs.Role{orgs.Evaluator, orgs.Auditor, orgs.UnitHead, orgs.StreetLeader}, role)
+				if !full && !slices.Contains([]orgs.UnitCode{district, bureau, street, agency, community}, seat) {
+					continue
+				}
+				key := h.key(role, seat)
+				office := (role == orgs.Evaluator || role == orgs.Auditor) && slices.Contains([]orgs.UnitCode{city, district, oversight, hotline}, seat)
+				rated := shown && slices.Contains([]orgs.UnitCode{bureau, agency, farAgency}, seat)
+				streets := seat == street || seat == nextStreet
+				known := !nobody && (office || rated || streets)
+				listed := h.get(key, "/assessments")
+				if n := len(items(listed)); listed.StatusCode == 200 && n != count(known) || listed.StatusCode != 200 && known {
+					t.Errorf("%s@%s lists %d assessments (%d), figures shown %v, want %d", role, seat, n, listed.StatusCode, shown, count(known))
+				}
+				paths := reads
+				if !full {
+					paths = []string{"", own, "/standings"}
+				}
+				for _, path := range paths {
+					want := known
+					switch path {
+					case own, own + "/items":
+						want = known && (office || seat == street || seat == agency || seat == bureau)
+					case unit, unit + "/items":
+						want = known && (office || seat == agency || seat == bureau)
+					case whole, whole + "/items", "/figures?as_of=5":
+						want = office && known
+					}
+					r := h.call(key, http.MethodGet, a.read+path, "")
+					if (r.StatusCode == 200) != want && !(path == "/figures?as_of=5" && office) || r.StatusCode != 200 && r.StatusCode != 404 && r.StatusCode != 403 {
+						t.Errorf("%s@%s reads %q, figures shown %v: got %d, want it read: %v", role, seat, path, shown, r.StatusCode, want)
+					}
+					for _, it := range items(r) {
+						u, st := it["unit"], it["street"]
+						switch {
+						case r.StatusCode != 200 || office || path == own+"/items" || path == unit+"/items" || path == "/revisions":
+						case streets && st != string(seat), rated && u != string(agency) && u != string(farAgency) && u != string(bureau), seat == agency && u != string(agency):
+							t.Errorf("%s@%s reads of %v by %v in %q", role, seat, u, st, path)
+						}
+					}
+					cells++
+				}
+			}
+		}
+	}
+	look(false)
+	h.do(ann, a.april, "publish-provisional", `{}`)
+	look(true)
+	t.Logf("%d cells", cells)
+}
+
+func items(r reply) (its []map[string]any) {
+	list, _ := r.json["items"].([]any)
+	for _, it := range list {
+		its = append(its, it.(map[string]any))
+	}
+	return its
+}
+
+// What few may know of is counted and not named: as many rows as before, none of them with the order.
+func TestAReportBehindAFigureIsCountedAndNotNamed(t *testing.T) {
+	h := open(t)
+	manned(h)
+	_, april := h.applied()
+	read := "/api/v1" + strings.Replace(april, "periods", "assessments", 1)
+	h.until(time.Date(2025, 4, 7, 2, 0, 0, 0, time.UTC))
+	demand := h.accepted("report")
+	order := h.do(h.key(orgs.Dispatcher, district), demand, "fast-track", `{"reason":"confidential_report","route":{"order":{"lead":"150105-d01"}}}`).json["orders"].([]any)[0].(string)
+	open := h.accepted("issue")
+	plain := h.do(h.key(orgs.Dispatcher, district), open, "fast-track", `{"reason":"statutory_duty","citation":"第八条","route":{"order":{"lead":"150105-d01"}}}`).json["orders"].([]any)[0].(string)
+	h.until(time.Date(2025, 4, 20, 2, 0, 0, 0, time.UTC))
+	secret := map[string]string{read + "/figures/sign_on_time/items": order, read + "/figures/acceptance/items": strings.TrimPrefix(demand, "/demands/"), read + "/figures/return:u=150105-d01/items": order}
+	for path, id := range secret {
+		for key, named := range map[string]bool{h.key(orgs.Evaluator, district): false, h.key(orgs.Auditor, district): true} {
+			r := h.want(h.call(key, http.MethodGet, path, ""), 200, "")
+			figure := h.reads(key, strings.TrimSuffix(path, "/items"))
+			if n := len(items(r)); fmt.Sprint(n) != figure.text("d") || n != 2 {
+				t.Errorf("%s: %d rows behind %s of %s", path, n, figure.text("n"), figure.text("d"))
+			}
+			if in := strings.Contains(string(r.raw), id); in != named {
+				t.Errorf("%s names the case of a report: %v, want %v", path, in, named)
+			}
+			if !strings.Contains(string(r.raw), plain) && !strings.Contains(string(r.raw), strings.TrimPrefix(open, "/demands/")) {
+				t.Errorf("%s names nothing: %s", path, r.raw)
+			}
+			for _, it := range items(r) {
+				if it["withheld"] == true && (named || it["name"] != nil || it["number"] != nil || it["case"] != nil || it["events"] != nil || it["link"] != nil || it["n"] == nil) {
+					t.Errorf("%s: a withheld row says %v", path, it)
+				}
+			}
+		}
+	}
+	// A request that names it touches the figure, and does not name it either.
+	h.do(h.key(orgs.UnitHead, bureau), april, "request-exclusion", fmt.Sprintf(excluding, order))
+	x := h.reads(h.key(orgs.Evaluator, district), read+"/figures/sign_on_time")
+	if n := len(x.json["requests"].([]any)); n != 1 || strings.Contains(string(x.raw), order) {
+		t.Errorf("%d requests: %s", n, x.raw)
+	}
+	// Nor do cards.
+	for _, path := range []string{"/cards", "/cards?unit=150105-d01", "/figures/return/items", "/figures/dispatch/items"} {
+		if r := h.reads(h.key(orgs.Evaluator, district), read+path); strings.Contains(string(r.raw), order) || strings.Contains(string(r.raw), strings.TrimPrefix(demand, "/demands/")) {
+			t.Errorf("%s names the case of a report", path)
+		}
+	}
+}
+
+// A page goes on with the result that the first page was of, whatever was recorded in between; a cursor of anything else is refused.
+func TestPagesAreOfOneResult(t *testing.T) {
+	h := open(t)
+	manned(h)
+	a := h.assessedApril()
+	ann, ben := h.key(orgs.Evaluator, district), h.key(orgs.Evaluator, oversight)
+	list := a.read + "/figures?indicator=sign_on_time"
+	before := h.all(ann, list, 200)
+	first := h.reads(ann, list+"&limit=2")
+	next := url.QueryEscape(first.text("next"))
+	cohort := h.reads(ann, a.read+"/figures/sign_on_time/items?limit=2")
+	h.ordered(agency) // another leg, whose signature is due in the period
+	h.settle()
+	paged := append(items(first), items(h.reads(ann, list+"&limit=200&after="+next))...)
+	if got, want := fmt.Sprint(paged), fmt.Sprint(before); got != want {
+		t.Errorf("the pages are of two results: %s, want %s", got, want)
+	}
+	if now := fmt.Sprint(h.all(ann, list, 2)); now == fmt.Sprint(before) {
+		t.Errorf("another leg changed nothing: %s", now) // or the test would show nothing
+	}
+	if rest := items(h.reads(ann, a.read+"/figures/sign_on_time/items?limit=200&after="+url.QueryEscape(cohort.text("next")))); len(rest) != 1 {
+		t.Errorf("%d cases on the second page, want the one that was left", len(rest))
+	}
+	if now := items(h.reads(ann, a.read+"/figures/sign_on_time/items")); len(now) != 4 {
+		t.Errorf("now it opens to %d cases, want 4", len(now))
+	}
+	other := h.assessedMay(a.law)
+	for name, path := range map[string]string{
+		"another filter":       a.read + "/figures?indicator=on_time&after=" + next,
+		"another list":         a.read + "/scores?after=" + next,
+		"another period":       other + "/figures?indicator=sign_on_time&after=" + next,
+		"no cursor":            list + "&after=x",
+		"a made-up one":        list + "&after=" + url.QueryEscape("NS4yLg"),
+		"one of the old kind":  list + "&after=2",
+		"a cursor of periods'": "/api/v1/assessments?after=" + next,
+	} {
+		if r := h.want(h.call(ann, http.MethodGet, path, ""), 400, "bad_cursor"); r.StatusCode != 400 {
+			t.Errorf("with %s", name)
+		}
+	}
+	h.want(h.call(ben, http.MethodGet, list+"&after="+next, ""), 400, "bad_cursor") // of another seat
+	if r := h.reads(ann, "/api/v1/assessments?limit=1"); len(items(r)) != 1 || len(items(h.reads(ann, "/api/v1/assessments?limit=1&after="+url.QueryEscape(r.text("next"))))) != 1 {
+		t.Errorf("two periods on two pages: %s", r.raw)
+	}
+}
+
+// assessedMay opens May by the same scheme.
+func (h *house) assessedMay(law string) string {
+	h.t.Helper()
+	r := h.want(h.post(h.key(orgs.Evaluator, district), "/periods", fmt.Sprintf(`{"jurisdiction":"150105","scheme":%q,"first":"2025-05-01","last":"2025-05-31"}`, strings.TrimPrefix(law, "/schemes/"))), 201, "")
+	h.settle()
+	return strings.Replace(r.Header.Get("Location"), "periods", "assessments", 1)
+}
+
+// What was sealed is served as it was recorded, when it can not be found again; and it says so.
+func TestASealedFigureNeverChanges(t *testing.T) {
+	h := open(t)
+	manned(h)
+	a := h.assessedApril()
+	h.ended(a.april)
+	h.wait(20 * 24 * time.Hour)
+	h.given(a.april, rule.Actor{ID: "ann", Role: orgs.Evaluator, Unit: district}, // by a program that counted otherwise
+		period.PublishProvisional{Figures: 5, Results: strings.Repeat("a", 64), Cohort: strings.Repeat("c", 64)})
+	h.wait(10 * 24 * time.Hour)
+	figures := []period.Figure{
+		{Unit: agency, Name: "on_time", N: "2", D: "7", Printed: "28.57"}, {Unit: agency, Name: "score", N: "80", D: "1", Printed: "80.00"},
+		{Unit: agency, Name: "rank", N: "9", D: "1", Printed: "9"}, {Unit: agency, Street: street, Name: "on_time", N: "2", D: "7", Printed: "28.57"},
+		{Unit: agency, Street: street, Name: "score", N: "80", D: "1", Printed: "80.00"}}
+	before := h.reads(h.key(orgs.Evaluator, district), a.read)
+	cutOff, err := strconv.ParseInt(before.text("cut_off"), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cutOffAt, err := time.Parse(time.RFC3339, before.text("cut_off_at"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seal := period.Seal{Figures: figures, Units: 1, Computed: period.Computed{CutOff: cutOff, CutOffAt: cutOffAt,
+		Program: "older", Root: strings.Repeat("b", 64), Leaves: 9, Count: len(figures), Results: strings.Repeat("a", 64), Items: 7, Cohort: strings.Repeat("c", 64)}}
+	_, err = h.engine.Handle(t.Context(), engine.Request{Stream: stream.Name("gridcase.period-" + strings.TrimPrefix(a.april, "/periods/")), Commands: []engine.Command{seal}, Key: "sealed",
+		Actor: rule.Actor{ID: "ann", Role: orgs.Evaluator, Unit: district}, Second: &rule.Actor{ID: "ben", Role: orgs.Evaluator, Unit: oversight}, Expect: engine.Any})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.settle()
+	ann := h.key(orgs.Evaluator, district)
+	sum := h.reads(ann, a.read)
+	if sum.json["recomputed"] != false || sum.text("results") != strings.Repeat("a", 64) || len(sum.text("recomputed_results")) != 64 || sum.text("program") != "older" || sum.json["figures"] != 2.0 {
+		t.Errorf("the summary: %s", sum.raw)
+	}
+	for _, key := range []string{ann, h.key(orgs.UnitHead, agency)} {
+		x := h.reads(key, a.read+"/figures/on_time:u=150105003-a01")
+		if x.text("n") != "2" || x.text("d") != "7" || x.text("printed") != "28.57" || x.json["recomputed"] != false {
+			t.Errorf("the figure: %s", x.raw)
+		}
+		if its := h.all(key, a.read+"/figures", 1); len(its) != 2 || its[0]["printed"] != "28.57" {
+			t.Errorf("the figures: %v", its)
+		}
+	}
+	if st := h.all(ann, a.read+"/standings?kind=agency", 50); st[0]["streets"].(map[string]any)["printed"] != "80.00" || st[0]["rank"] != 9.0 {
+		t.Errorf("the standing: %v", st[0])
+	}
+	if sc := h.all(ann, a.read+"/scores?unit=150105003-a01", 50); sc[0]["printed"] != "80.00" {
+		t.Errorf("the score: %v", sc[0])
+	}
+	h.want(h.call(ann, http.MethodGet, a.read+"/figures/response", ""), 404, "not_found") // it was not recorded
+}
+
+// Whatever is asked, a bad question is the asker's fault.
+func TestBadQuestionsAboutAResultAreSaidClearly(t *testing.T) {
+	h := open(t)
+	manned(h)
+	a := h.assessedApril()
+	ann, mayor := h.key(orgs.Evaluator, district), h.key(orgs.Evaluator, city)
+	cityLaw := h.drafted(mayor, nil)
+	id, law := strings.TrimPrefix(a.april, "/periods/"), strings.TrimPrefix(a.law, "/schemes/")
+	sound := asJSON(t, assessment.Default())
+	broken := strings.Replace(strings.Replace(sound, `"points":"30"`, `"points":"31"`, 1), `"indicator":"resolution"`, `"indicator":"luck"`, 1)
+	before := h.end()
+	for _, c := range []struct {
+		key, method, path, body string
+		status                  int
+		code                    string
+	}{
+		{ann, "GET", "/assessments/x", "", 404, "not_found"},
+		{ann, "GET", "/assessments/" + law, "", 404, "not_found"},
+		{ann, "GET", "/assessments?limit=0", "", 422, "invalid"},
+		{ann, "GET", "/assessments?limit=201", "", 422, "invalid"},
+		{ann, "GET", "/assessments?luck=1", "", 422, "invalid"},
+		{ann, "GET", "/assessments/" + id + "/figures/luck", "", 404, "not_found"},
+		{ann, "GET", "/assessments/" + id + "/figures/on_time:s=150105003:u=150105-d01", "", 404, "not_found"},
+		{ann, "GET", "/assessments/" + id + "/figures/on_time:u=", "", 404, "not_found"},
+		{ann, "GET", "/assessments/" + id + "/figures/%2e%2e", "", 404, "not_found"},
+		{ann, "GET", "/assessments/" + id + "/figures/" + strings.Repeat("x", 200), "", 422, "invalid"},
+		{ann, "GET", "/assessments/" + id + "/figures/luck/items", "", 404, "not_found"},
+		{ann, "GET", "/assessments/" + id + "/figures?indicator=luck", "", 422, "invalid"},
+		{ann, "GET", "/assessments/" + id + "/figures?limit=-1", "", 422, "invalid"},
+		{ann, "GET", "/assessments/" + id + "/figures?edition=1", "", 404, "not_found"},
+		{ann, "GET", "/assessments/" + id + "/figures?edition=0", "", 422, "invalid"},
+		{ann, "GET", "/assessments/" + id + "/figures?edition=1&as_of=5", "", 422, "invalid"},
+		{ann, "GET", "/assessments/" + id + "/figures?as_of=999999999", "", 400, "bad_position"},
+		{ann, "GET", "/assessments/" + id + "/figures?as_of=99999999999999999999999", "", 400, "bad_position"},
+		{ann, "GET", "/assessments/" + id + "/figures?as_of=yesterday", "", 400, "bad_position"},
+		{ann, "GET", "/assessments/" + id + "/figures?as_of=2025-02-30", "", 400, "bad_position"},
+		{ann, "GET", "/assessments/" + id + "/figures?as_of=2025-04-28", "", 400, "bad_position"}, // the day is not over
+		{ann, "GET", "/assessments/" + id + "/figures?as_of=2031-01-01", "", 400, "bad_position"},
+		{ann, "GET", "/assessments/" + id + "/figures?as_of=2031-01-01T00:00:00Z", "", 400, "bad_position"},
+		{ann, "GET", "/assessments/" + id + "/figures?as_of=2025-04-10T00:00:00", "", 400, "bad_position"},
+		{ann, "GET", "/assessments/" + id + "/figures?as_of=2020-01-01", "", 404, "not_found"}, // before there was a period
+		{ann, "GET", "/assessments/" + id + "/standings?kind=cloud", "", 422, "invalid"},
+		{ann, "GET", "/assessments/" + id + "/cards?kind=luck", "", 422, "invalid"},
+		{ann, "GET", "/assessments/" + id + "/cards?unit=%3A", "", 404, "not_found"},
+		{ann, "GET", "/assessments/" + id + "/compare", "", 422, "invalid"},
+		{ann, "GET", "/assessments/" + id + "/compare?with=" + id, "", 422, "invalid"},
+		{ann, "GET", "/assessments/" + id + "/compare?with=" + strings.ToUpper(id), "", 404, ""},
+		{ann, "GET", "/assessments/" + id + "/compare?with=x", "", 404, "not_found"},
+		{ann, "GET", "/assessments/" + id + "/compare?with=x&scheme=x", "", 422, "invalid"},
+		{ann, "GET", "/assessments/" + id + "/compare?scheme=x", "", 404, "not_found"},
+		{ann, "GET", "/assessments/" + id + "/compare?scheme=" + strings.TrimPrefix(cityLaw, "/schemes/"), "", 404, "not_found"}, // the city's draft
+		{h.key(orgs.StreetLeader, street), "GET", "/assessments/" + id + "/compare?scheme=" + law, "", 403, "role_missing"},
+		{ann, "GET", "/assessments/" + id + "/diff", "", 404, "not_found"}, // nothing is sealed
+		{ann, "GET", "/assessments/" + id + "/diff?from=2&to=1", "", 422, "invalid"},
+		{ann, "GET", "/assessments/" + id + "/diff?from=1&to=2", "", 404, "not_found"},
+		{ann, "GET", "/assessments/" + id + "/diff?from=x", "", 422, "invalid"},
+		{ann, "POST", "/assessments/dry-run", `{}`, 422, "invalid"},
+		{ann, "POST", "/assessments/dry-run", `{"period":"x","draft":"` + law + `"}`, 422, "invalid"},
+		{ann, "POST", "/assessments/dry-run", `{"period":"` + law + `","draft":"` + law + `"}`, 404, "not_found"},
+		{ann, "POST", "/assessments/dry-run", `{"period":"` + id + `"}`, 422, "invalid"},
+		{ann, "POST", "/assessments/dry-run", `{"period":"` + id + `","draft":"` + law + `","scheme":` + sound + `}`, 422, "invalid"},
+		{ann, "POST", "/assessments/dry-run", `{"period":"` + id + `","draft":"` + id + `"}`, 404, "not_found"},
+		{ann, "POST", "/assessments/dry-run", `{"period":"` + id + `","edition":1,"draft":"` + law + `"}`, 404, "not_found"},
+		{ann, "POST", "/assessments/dry-run", `{"period":"` + id + `","scheme":{"colour":"red"}}`, 422, "invalid"},
+		{ann, "POST", "/assessments/dry-run", `{"period":"` + id + `","scheme":` + broken + `}`, 422, "invalid"},
+		{h.key(orgs.Auditor, district), "POST", "/assessments/dry-run", `{"period":"` + id + `","draft":"` + law + `"}`, 403, "role_missing"},
+		{h.key(orgs.Evaluator, street), "POST", "/assessments/dry-run", `{"period":"` + id + `","draft":"` + law + `"}`, 403, "outside_jurisdiction"},
+	} {
+		r := h.call(c.key, c.method, "/api/v1"+c.path, c.body)
+		h.want(r, c.status, c.code)
+		if strings.Contains(c.body, `"luck"`) {
+			for _, what := range []string{"body.scheme.objective", "101", "luck"} {
+				if !strings.Contains(string(r.raw), what) {
+					t.Errorf("it does not say %q: %s", what, r.raw)
+				}
+			}
+		}
+	}
+	for ev := range events(h, before) {
+		if !strings.HasPrefix(ev.Type, "role-granted") {
+			t.Errorf("a question wrote %s", ev.Type)
+		}
+	}
+}
+
+// Whatever keeps a scheme from being published reaches whoever drafts it, publishes it or tries it, with its place and the computed share.
+func TestEveryFaultOfASchemeIsTold(t *testing.T) {
+	h := open(t)
+	manned(h)
+	ann, ben := h.key(orgs.Evaluator, district), h.key(orgs.Evaluator, oversight)
+	_, april := h.applied()
+	points := func(s string) assessment.Decimal {
+		d, err := assessment.ParseDecimal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	weighing := func(kind orgs.Kind, weight, bonus, other, sheet string) func(*assessment.Scheme) {
+		return func(s *assessment.Scheme) {
+			s.Subjects, s.Other = []assessment.Subject{{Kind: kind, Weight: points(weight), Sheet: points(sheet)}}, points(other)
+			if bonus != "0" {
+				s.Bonuses = []assessment.Item{{Indicator: assessment.ReportIn, Points: points(bonus), Shape: assessment.Bonus, Each: points("1")}}
+			}
+		}
+	}
+	for _, c := range []struct {
+		name   string
+		change func(*assessment.Scheme)
+		code   string // "" = it may be published
+		says   string // place, or share
+	}{
+		{"a department at the floor", weighing(orgs.Department, "20", "0", "100", "0"), "", ""},
+		{"a department just below it", weighing(orgs.Department, "19.9999", "0", "100", "0"), "weight_below_floor", "20.00 %"},
+		{"a department just above it", weighing(orgs.Department, "20.0001", "0", "100", "0"), "", ""},
+		{"an agency at the floor", weighing(orgs.Agency, "50", "0", "100", "0"), "", ""},
+		{"an agency just below it", weighing(orgs.Agency, "49.9999", "0", "100", "0"), "weight_below_floor", "50.00 %"},
+		{"an agency just above it", weighing(orgs.Agency, "50.0001", "0", "100", "0"), "", ""},
+		{"20 of 110 points", weighing(orgs.Department, "20", "0", "100", "110"), "weight_below_floor", "18.18 %"},
+		{"22 of 110 points", weighing(orgs.Department, "22", "0", "100", "110"), "", ""},
+		{"diluted by the bonus of the other part", weighing(orgs.Department, "20", "0", "110", "0"), "weight_below_floor", "18.52 %"},
+		{"diluted by the streets' own bonus", weighing(orgs.Department, "20", "10", "100", "0"), "weight_below_floor", "19.61 %"},
+		{"points that sum to 99", func(s *assessment.Scheme) { s.Objective[0].Points = assessment.Whole(29) }, "guard_failed", "objective"},
+		{"a form that sums to 101", func(s *assessment.Scheme) { s.Form[0].Points = assessment.Whole(21) }, "guard_failed", "form"},
+		{"an unknown indicator", func(s *assessment.Scheme) { s.Objective[0].Indicator = "luck" }, "guard_failed", "objective[0]"},
+		{"overlapping bands", func(s *assessment.Scheme) {
+			s.Objective[0].Shape = assessment.Banded
+			s.Objective[0].Bands = []assessment.Band{{From: assessment.Whole(90), Points: assessment.Whole(20)}, {From: assessment.Whole(90), Points: assessment.Whole(30)}}
+		}, "guard_failed", "objective[0]"},
+		{"a missing choice", func(s *assessment.Scheme) { delete(s.Choices, assessment.Aggregate) }, "guard_failed", "choices.aggregate"},
+	} {
+		law := h.drafted(ann, c.change)
+		draft := h.get(ann, law)
+		tried := h.post(ann, "/assessments/dry-run", fmt.Sprintf(`{"period":%q,"draft":%q}`, strings.TrimPrefix(april, "/periods/"), strings.TrimPrefix(law, "/schemes/")))
+		published := h.confirmed(ann, ben, law, "publish", `{}`)
+		if c.code == "" {
+			h.want(published, 200, "")
+			h.want(tried, 200, "")
+			if n := len(draft.json["faults"].([]any)) + len(tried.json["faults"].([]any)); n != 0 {
+				t.Errorf("%s: %d faults: %s", c.name, n, draft.raw)
+			}
+			continue
+		}
+		h.want(published, 409, c.code)
+		status := http.StatusUnprocessableEntity
+		if c.code == "weight_below_floor" {
+			status = http.StatusOK // that is what one tries it for
+		}
+		h.want(tried, status, "")
+		for where, r := range map[string]reply{"the draft": draft, "the refusal": published, "the dry run": tried} {
+			if !strings.Contains(string(r.raw), c.says) || where != "the refusal" && !strings.Contains(string(r.raw), c.code) {
+				t.Errorf("%s: %s does not say %q, %s: %s", c.name, where, c.says, c.code, r.raw)
+			}
+		}
+	}
+	// Once it is published it is not changed, whether its period began or not; and it is not applied to days before it.
+	h.until(time.Date(2025, 4, 7, 2, 0, 0, 0, time.UTC))
+	law := h.drafted(ann, nil)
+	h.want(h.confirmed(ann, ben, law, "publish", `{}`), 200, "")
+	h.settle()
+	h.want(h.post(ann, law+"/amend", `{"scheme":`+asJSON(t, assessment.Default())+`}`, "If-Match", h.get(ann, law).Header.Get("ETag")), 409, "wrong_state")
+	h.want(h.post(ann, "/periods", fmt.Sprintf(`{"jurisdiction":"150105","scheme":%q,"first":"2025-04-01","last":"2025-04-30"}`, strings.TrimPrefix(law, "/schemes/"))), 409, "guard_failed")
 }

@@ -116,7 +116,7 @@ func BenchmarkCityYear(b *testing.B) {
 	b.Run("cohort-hash", func(b *testing.B) {
 		defer spent(b)()
 		for b.Loop() {
-			r.CohortHash()
+			_ = r.Cohort(sha256.New()) // CohortHash works it out once
 		}
 		var n counter
 		_ = r.Cohort(&n)
@@ -127,6 +127,19 @@ func BenchmarkCityYear(b *testing.B) {
 		for b.Loop() {
 			if _, _, err := r.Page("on_time", 1000, 50); err != nil {
 				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("explain", func(b *testing.B) { // with a hundred requests on cases of it
+		asked := *r
+		for i := range 100 {
+			asked.Period.Exclusions = append(asked.Period.Exclusions, Exclusion{Number: i + 1, Case: Case{Stream: stream.Of(stream.Order, f.Legs[i*1000].Order)}, Status: Undecided})
+		}
+		defer spent(b)()
+		for b.Loop() {
+			fig, _ := asked.Figure("on_time")
+			if q, err := asked.Requests("on_time"); err != nil || len(q) < 50 || len(asked.Parts(fig)) == 0 || len(asked.Steps(fig)) == 0 {
+				b.Fatal(len(q), err)
 			}
 		}
 	})
