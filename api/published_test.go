@@ -234,7 +234,7 @@ type week struct {
 
 // TestWhatZhengzhouPublishedReproduces: 8–14 April 2019, all cases and the routine ones, and of these the four districts (§6). With -full the
 // counts are those published; without, the least that print the same rates, so that the suite stays quick. The published counts
-// themselves are counted from facts in domain/assessment, as they are from tracks in domain/evidence.
+// themselves are counted from facts in domain/assessment; with -args -full they are pushed through the engine here, in ten minutes.
 //
 // Due are 52,434, more than were accepted: what was dispatched in the week before and is due in this one is in the cohort, what was filed is not.
 func TestWhatZhengzhouPublishedReproduces(t *testing.T) {
