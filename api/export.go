@@ -68,6 +68,12 @@ func (s *Server) export(ctx context.Context, in *exportInput) (*exported, error)
 	}
 	d := document(a, an, s.Version)
 	d.Sees, d.Synthetic = sees, s.Synthetic
+	var unread error
+	d.Withheld = func(f assessment.Finding) bool {
+		secret, err := s.secret(ctx, f)
+		unread = errors.Join(unread, err)
+		return secret
+	}
 	if in.Format == "csv" {
 		in.Sheet = cmp.Or(in.Sheet, "figures")
 	}
@@ -83,7 +89,7 @@ func (s *Server) export(ctx context.Context, in *exportInput) (*exported, error)
 	if errors.Is(err, assessment.ErrFigure) {
 		return nil, problem("not_found")
 	}
-	if err != nil {
+	if err = errors.Join(err, unread); err != nil {
 		return nil, err
 	}
 	out := &exported{Status: http.StatusOK, Type: formats[in.Format], Policy: report.Policy(), Position: s.position(), ETag: `"` + digest(body.Bytes()) + `"`, Body: body.Bytes()}

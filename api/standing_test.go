@@ -429,6 +429,14 @@ func TestAReportBehindAFigureIsCountedAndNotNamed(t *testing.T) {
 	if n := len(x.json["requests"].([]any)); n != 1 || strings.Contains(string(x.raw), order) {
 		t.Errorf("%d requests: %s", n, x.raw)
 	}
+	for _, sheet := range []string{"csv&sheet=cohort&figure=sign_on_time", "csv&sheet=cohort&figure=acceptance", "html"} { // nor do documents
+		for key, named := range map[string]bool{h.key(orgs.Evaluator, district): false, h.key(orgs.Auditor, district): true} {
+			r := h.want(h.call(key, http.MethodGet, read+"/export?format="+sheet, ""), 200, "")
+			if in := strings.Contains(string(r.raw), order) || strings.Contains(string(r.raw), strings.TrimPrefix(demand, "/demands/")); in != named {
+				t.Errorf("%s names the case of a report: %v, want %v", sheet, in, named)
+			}
+		}
+	}
 	// Nor do cards.
 	for _, path := range []string{"/cards", "/cards?unit=150105-d01", "/figures/return/items", "/figures/dispatch/items"} {
 		if r := h.reads(h.key(orgs.Evaluator, district), read+path); strings.Contains(string(r.raw), order) || strings.Contains(string(r.raw), strings.TrimPrefix(demand, "/demands/")) {

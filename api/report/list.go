@@ -146,7 +146,7 @@ func (d Document) listCohort(w io.Writer, figure string) error {
 	if err != nil {
 		return err
 	}
-	l := newList(w, "indicator", "unit", "street", "case", "number", "in", "n", "d", "why", "raw_in", "raw_n", "raw_d", "raw_why", "stream")
+	l := newList(w, "indicator", "unit", "street", "case", "number", "in", "n", "d", "why", "raw_in", "raw_n", "raw_d", "raw_why", "stream", "withheld")
 	for _, f := range found {
 		var raw [4]any
 		if f.Decided {
@@ -154,7 +154,11 @@ func (d Document) listCohort(w io.Writer, figure string) error {
 		} else {
 			raw = [4]any{"", "", "", ""}
 		}
-		l.row(string(f.Indicator), string(f.Unit), string(f.Street), f.Name, f.Number, f.In, amount(f.N.String()), amount(f.D.String()), f.Why, raw[0], raw[1], raw[2], raw[3], string(f.Case.Stream))
+		withheld := d.withheld(f)
+		if withheld {
+			f.Name, f.Number, f.Case = "", "", assessment.Case{}
+		}
+		l.row(string(f.Indicator), string(f.Unit), string(f.Street), f.Name, f.Number, f.In, amount(f.N.String()), amount(f.D.String()), f.Why, raw[0], raw[1], raw[2], raw[3], string(f.Case.Stream), withheld)
 	}
 	return l.end()
 }

@@ -200,10 +200,10 @@ func (d Document) requests() (rs []requestOf) {
 		for _, i := range x.Indicators {
 			of = append(of, zh(i))
 		}
-		rs = append(rs, requestOf{"剔除", x.Number, caseName(x.Case), cmp.Or(strings.Join(of, "、"), "全部"), string(x.Reason), string(x.Status)})
+		rs = append(rs, requestOf{"剔除", x.Number, d.caseName(x.Case), cmp.Or(strings.Join(of, "、"), "全部"), string(x.Reason), string(x.Status)})
 	}
 	for _, x := range d.Results.Period.Objections {
-		rs = append(rs, requestOf{"申诉", x.Number, caseName(x.Case), cmp.Or(zh(x.Indicator), "—"), string(x.Verdict), string(x.Status)})
+		rs = append(rs, requestOf{"申诉", x.Number, d.caseName(x.Case), cmp.Or(zh(x.Indicator), "—"), string(x.Verdict), string(x.Status)})
 	}
 	return rs
 }

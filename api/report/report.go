@@ -13,12 +13,13 @@ import (
 // Document is an assessment with what identifies it.
 type Document struct {
 	*assessment.Results
-	Sees      func(assessment.Key) bool // which figures the reader may see; nil: all
-	AsOf      int64                     // position in the log of what the period's own stream says
-	CutOff    int64                     // position up to which cases count; 0: the period has not ended
-	Program   string                    // version of the program that computed it
-	Synthetic bool                      // nothing of it is about real people
-	Seal      *Seal                     // nil: it is not sealed
+	Sees      func(assessment.Key) bool     // which figures the reader may see; nil: all
+	Withheld  func(assessment.Finding) bool // which cases are counted and not named; nil: none
+	AsOf      int64                         // position in the log of what the period's own stream says
+	CutOff    int64                         // position up to which cases count; 0: the period has not ended
+	Program   string                        // version of the program that computed it
+	Synthetic bool                          // nothing of it is about real people
+	Seal      *Seal                         // nil: it is not sealed
 }
 
 // Seal is what an edition of the results was sealed with.
@@ -34,6 +35,17 @@ type Seal struct {
 
 // sees reports whether the reader may see a figure of a unit and a street.
 func (d Document) sees(k assessment.Key) bool { return d.Sees == nil || d.Sees(k) }
+
+// withheld reports whether a case must not be named; of the case of a request nobody knows whether it is of a report, so it is asked about.
+func (d Document) withheld(f assessment.Finding) bool { return d.Withheld != nil && d.Withheld(f) }
+
+// caseName names the case of a request.
+func (d Document) caseName(c assessment.Case) string {
+	if d.withheld(assessment.Finding{Case: c, Report: true}) {
+		return "（不具名 withheld）"
+	}
+	return caseName(c)
+}
 
 // whole reports whether the reader sees everything: only then can ranks and requests be shown.
 func (d Document) whole() bool { return d.sees(assessment.Key{}) }

@@ -1,6 +1,8 @@
 package report
 
 import (
+	"archive/zip"
+	"bytes"
 	"cmp"
 	"fmt"
 	"io"
@@ -90,6 +92,7 @@ type book struct {
 }
 
 // Workbook writes an XLSX file whose numbers are formulas from the counts up, so that everybody can recompute and try another count.
+// The same document is the same bytes.
 func (d Document) Workbook(w io.Writer) error {
 	b := d.book()
 	f, err := b.file()
@@ -97,10 +100,30 @@ func (d Document) Workbook(w io.Writer) error {
 		return fmt.Errorf("workbook: %w", err)
 	}
 	defer f.Close()
-	if _, err := f.WriteTo(w); err != nil {
+	var parts bytes.Buffer
+	if _, err = f.WriteTo(&parts); err == nil {
+		err = inOrder(w, parts.Bytes())
+	}
+	if err != nil {
 		return fmt.Errorf("workbook: %w", err)
 	}
 	return nil
+}
+
+// inOrder writes a workbook with its parts by name: excelize writes the sheets in any order.
+func inOrder(w io.Writer, workbook []byte) error {
+	from, err := zip.NewReader(bytes.NewReader(workbook), int64(len(workbook)))
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(from.File, func(a, b *zip.File) int { return cmp.Compare(a.Name, b.Name) })
+	to := zip.NewWriter(w)
+	for _, part := range from.File {
+		if err := to.Copy(part); err != nil {
+			return err
+		}
+	}
+	return to.Close()
 }
 
 func (d Document) book() *book {
@@ -645,10 +668,10 @@ func (b *book) takeRequests() {
 		for _, i := range x.Indicators {
 			of = append(of, zh(i))
 		}
-		t.add("剔除", x.Number, guarded(caseName(x.Case)), cmp.Or(strings.Join(of, "、"), "全部"), string(x.Reason), string(x.Status))
+		t.add("剔除", x.Number, guarded(b.caseName(x.Case)), cmp.Or(strings.Join(of, "、"), "全部"), string(x.Reason), string(x.Status))
 	}
 	for _, x := range b.Results.Period.Objections {
-		t.add("申诉", x.Number, guarded(caseName(x.Case)), cmp.Or(zh(x.Indicator), "—"), string(x.Verdict), string(x.Status))
+		t.add("申诉", x.Number, guarded(b.caseName(x.Case)), cmp.Or(zh(x.Indicator), "—"), string(x.Verdict), string(x.Status))
 	}
 	for _, n := range b.Notes {
 		t.add("说明", nil, guarded(n))
@@ -679,12 +702,15 @@ func (b *book) file() (_ *excelize.File, err error) {
 		decimals = "0." + strings.Repeat("0", b.Places)
 	}
 	styles := map[style]int{}
-	for s, look := range map[style]*excelize.Style{
+	for s, look := range []*excelize.Style{ // in order: the same workbook is the same bytes
 		head:   {Font: &excelize.Font{Bold: true}, Fill: excelize.Fill{Type: "pattern", Pattern: 1, Color: []string{"E8EEF4"}}},
 		places: {CustomNumFmt: &decimals},
 		title:  {Font: &excelize.Font{Bold: true, Size: 13}},
 	} {
-		if styles[s], err = f.NewStyle(look); err != nil {
+		if look == nil {
+			continue
+		}
+		if styles[style(s)], err = f.NewStyle(look); err != nil {
 			return nil, err
 		}
 	}
