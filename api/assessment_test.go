@@ -394,7 +394,7 @@ func many(n int) string {
 // Every command that a person gives has its route.
 func TestEveryCommandOfAnAssessmentIsOffered(t *testing.T) {
 	h := open(t)
-	text := string(h.server.OpenAPI())
+	text := h.document()
 	for machine, commands := range map[string]map[string]bool{"scheme": people(&scheme.Machine, "draft"), "period": people(&period.Machine, "open")} {
 		for c := range commands {
 			if !strings.Contains(text, "  /api/v1/"+machine+"s/{id}/"+c+":") {

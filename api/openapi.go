@@ -40,17 +40,24 @@ func (s *Server) register(g *gin.Engine, keyed *gin.RouterGroup) {
 	}
 	get(s, "explain-problem", "/problems/{code}", "Explain a problem in both languages", "problems", s.explainProblem)
 	keyed.GET(base+"/events", s.feed)
-	g.GET(base+"/openapi.yaml", func(c *gin.Context) { c.Data(http.StatusOK, "application/yaml", s.document) })
+	g.GET(base+"/openapi.yaml", func(c *gin.Context) {
+		document, err := s.document()
+		if err != nil {
+			s.fail(c, err)
+			return
+		}
+		c.Data(http.StatusOK, "application/yaml", document)
+	})
 }
 
 // unkeyed are the routes, as Gin writes them, that need no key.
 var unkeyed = []string{base + "/track/:code", base + "/problems/:code"}
 
-// OpenAPI returns the description of the API: OpenAPI 3.1, YAML.
-func (s *Server) OpenAPI() []byte { return s.document }
+// OpenAPI returns the description of the API: OpenAPI 3.1, YAML, written once, about 0.1 s.
+func (s *Server) OpenAPI() ([]byte, error) { return s.document() }
 
 // describe completes the description that the routes have left: keys, what Gin serves itself, and who may do what.
-func (s *Server) describe() ([]byte, error) {
+func (s *Server) describe() {
 	doc := s.api.OpenAPI()
 	doc.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"key": {Type: "http", Scheme: "bearer", Description: "A key: gck_…"}}
 	doc.Security = []map[string][]string{{"key": {}}}
@@ -97,5 +104,4 @@ func (s *Server) describe() ([]byte, error) {
 	for _, path := range []string{"/track/{code}", "/problems/{code}"} {
 		doc.Paths[base+path].Get.Security = []map[string][]string{}
 	}
-	return doc.YAML()
 }

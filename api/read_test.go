@@ -460,7 +460,7 @@ func TestTooManyRequestsOfOneKeyAreTurnedAwayForAWhile(t *testing.T) {
 
 func TestEveryCommandOfAPersonIsOfferedAndDescribed(t *testing.T) {
 	h := open(t)
-	text := string(h.server.OpenAPI())
+	text := h.document()
 	offered := func(machine string, possible map[string]bool) {
 		for c := range possible {
 			if !strings.Contains(text, "  /api/v1/"+machine+"s/{id}/"+c+":") {

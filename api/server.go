@@ -51,7 +51,7 @@ type Server struct {
 	streams  streamCount
 	allowed  table
 	policy   string // value of the header RateLimit-Policy
-	document []byte // the description, YAML
+	document func() ([]byte, error) // the description, YAML; written when it is asked for
 }
 
 // The errors of huma become problems; its constructor is one for the whole process, and set once.
@@ -68,7 +68,7 @@ const requestID = "GridCase-Request"
 // base is the prefix of all resources.
 const base = "/api/v1"
 
-// New makes a server. It returns an error if the metrics can not be registered or the description can not be written.
+// New makes a server. It returns an error if the metrics can not be registered.
 func New(c Config) (*Server, error) {
 	translate()
 	if c.Now == nil {
@@ -98,11 +98,8 @@ func New(c Config) (*Server, error) {
 	keyed := g.Group("", s.authenticate)
 	s.api = humagin.NewWithGroup(g, keyed, s.humaConfig())
 	s.register(g, keyed)
-	document, err := s.describe()
-	if err != nil {
-		return nil, fmt.Errorf("openapi: %w", err)
-	}
-	s.document = document
+	s.describe()
+	s.document = sync.OnceValues(s.api.OpenAPI().YAML)
 	protected := http.NewCrossOriginProtection()
 	protected.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.write(w, r, problem("cross_site"))

@@ -299,7 +299,9 @@ func serveTownOn(t *testing.T, dir, log string, logger *slog.Logger) *town {
 	server, err := api.New(api.Config{Engine: s.house.engine, Views: s.house.views, Access: s.access, Log: s.house.log, Keys: s.house.keys,
 		Registry: s.registry, Metrics: metrics, Logger: logger, Version: "test", Now: s.clock})
 	must(err)
-	described, err := apitest.Parse(server.OpenAPI())
+	document, err := server.OpenAPI()
+	must(err)
+	described, err := apitest.Parse(document)
 	must(err)
 	web := httptest.NewServer(server)
 	s.url = web.URL
