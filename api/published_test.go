@@ -188,6 +188,9 @@ func (h *house) printed(april, figure string) string {
 // TestWhatTianmenPublishedReproduces: December 2016, every case of it, from commands to the figure that the API prints (§6). Incidents (事件)
 // and components (部件) are two units here, patrols and WeChat two communities, so that their shares are figures too.
 func TestWhatTianmenPublishedReproduces(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	const incidents, components, patrolled, wechat = orgs.UnitCode("150105003-a01"), orgs.UnitCode("150105003-a02"), community, sibling
 	h := open(t)
 	h.openUnits(orgs.OpenUnit{Code: incidents, Name: "事件", Kind: orgs.Agency, Parent: street, Department: bureau},
@@ -238,6 +241,9 @@ type week struct {
 //
 // Due are 52,434, more than were accepted: what was dispatched in the week before and is due in this one is in the cohort, what was filed is not.
 func TestWhatZhengzhouPublishedReproduces(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	for _, c := range []struct {
 		name          string
 		whole, sample week

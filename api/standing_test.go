@@ -113,6 +113,9 @@ const excluding = `{"case":{"stream":"gridcase.order-%s","leg":1},"reason":"out_
 
 // From the draft of a scheme to a revision, over the API alone; and every number opens, by links alone, down to the events behind it.
 func TestAnAssessmentIsReadDownToItsEvents(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	h := open(t)
 	manned(h)
 	a := h.assessedApril()

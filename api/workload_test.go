@@ -407,6 +407,9 @@ func numbers(name string, v any, f func(name string)) {
 // TestEveryFigureOpensTheCasesBehindIt is the law of all boards: what a figure links to has as many cases as it says.
 // Its teeth: for each part of each kind of link there is a figure here that would be wrong without that part.
 func TestEveryFigureOpensTheCasesBehindIt(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	h := peopled(t)
 	w := walk{h, map[string]int{}}
 	checked, above := 0, 0

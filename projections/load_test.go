@@ -21,6 +21,9 @@ import (
 // TestEveryFigureIsTheLengthOfItsList is the law of the workload page: each figure of each row is the count of the list
 // that it opens, for whoever may see the unit, and the rows add up to the total.
 func TestEveryFigureIsTheLengthOfItsList(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	figures, above := 0, 0
 	for seed := range uint64(3) {
 		log, h := sample(t, 70+seed, 300)

@@ -130,6 +130,9 @@ func viewers(units *orgs.Tree) []Viewer {
 
 // TestListsHoldExactlyWhatIsVisible is the law list(v) = {x | visible(v, x)}, with the rule written down a second time.
 func TestListsHoldExactlyWhatIsVisible(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	cells := 0
 	for seed := range uint64(4) {
 		log, h := sample(t, 40+seed, 500)

@@ -155,6 +155,9 @@ func TestPublishedRatesComeOutOfTheFormula(t *testing.T) {
 }
 
 func TestEveryFormulaComesToWhatIsPrinted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	cells := 0
 	for seed := range uint64(20) {
 		s, p, f := chance(seed)

@@ -35,6 +35,7 @@ func main() {
 			return "", command(nil, "go", "tool", "-modfile=tools.mod", "staticcheck", "-tags=nomsgpack", "./...")
 		}, false},
 		{"test", tests, false},
+		{"race", races, false},
 		{"real input", realInput, true},
 		{"real server", realServer, true},
 	}
@@ -102,18 +103,22 @@ func format() (string, error) {
 // of what sync.Map is made of the detector reports races that are none.
 const unwatched = "-gcflags=modernc.org/sqlite/lib=-race=false"
 
-// tests runs the suite with the race detector where there is a C compiler, without it elsewhere. Packages are tested
-// two at a time: the heavy ones would starve each other's timeouts.
-func tests() (string, error) {
-	args := []string{"test", "-shuffle=on", "-timeout=40m", fmt.Sprintf("-p=%d", max(runtime.NumCPU(), 2))}
+// tests runs the whole suite as the program is shipped: without the race detector.
+func tests() (string, error) { return "", suites(nil) }
+
+// races runs it once more, watched by the race detector. With -short a test that is slow and knows one goroutine at a time is left
+// to the run before: watched, the suite takes eight times as long and shows nothing more there.
+func races() (string, error) {
 	if _, err := exec.LookPath("gcc"); err != nil {
-		return "the race detector: no C compiler (gcc)", suites(nil, args)
+		return "the race detector: no C compiler (gcc)", nil
 	}
-	return "", suites([]string{"CGO_ENABLED=1"}, append(args, "-race", unwatched))
+	return "", suites([]string{"CGO_ENABLED=1"}, "-race", unwatched, "-short")
 }
 
-// suites tests the program as it is, and what a tag adds to it.
-func suites(env, args []string) error {
+// suites tests the program as it is, and what a tag adds to it. Packages are tested two at a time: the heavy ones would starve
+// each other's timeouts.
+func suites(env []string, flags ...string) error {
+	args := append([]string{"test", "-shuffle=on", "-timeout=40m", fmt.Sprintf("-p=%d", max(runtime.NumCPU(), 2))}, flags...)
 	err := command(env, "go", append(args, "./...")...)
 	return errors.Join(err, command(env, "go", append(args, "-tags=nomsgpack,kafka", "-run=Kafka", "./engine/relay")...))
 }

@@ -101,6 +101,9 @@ func assessed(t *testing.T, dir string, days []string) [2]string {
 // Whoever has the log has the figures, bit for bit: on the node that lived it, on one whose views were lost, on one that was given the events
 // alone, and where no personal data can be read any more.
 func TestFiguresAreTheSameWhereverTheLogIs(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	dir, days := lived(t)
 	live := assessed(t, dir, days)
 	if strings.Count(live[0], "\n") < 100 || strings.Count(live[1], "\n") < 200 {
@@ -142,6 +145,9 @@ func TestFiguresAreTheSameWhereverTheLogIs(t *testing.T) {
 }
 
 func TestAssessTellsExplainsAndCompares(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	dir, days := lived(t)
 	with := func(command string, more ...string) []string {
 		return slices.Concat([]string{"assess", command, "--data", dir}, days, more)

@@ -363,6 +363,9 @@ func csvFile(t *testing.T, dir string, rows [][]string) string {
 
 // One resident's messages are one person's to those who may know it, and to nobody who has only the files.
 func TestWhoWroteFiveOfTheMessagesIsKnownOnlyToThoseWhoMay(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	dir, outside := t.TempDir(), t.TempDir()
 	if err := seedFolder(t.Context(), dir, streams{out: io.Discard, err: io.Discard}, seeding{size: city.Street, seed: 1}); err != nil {
 		t.Fatal(err)
@@ -532,6 +535,9 @@ func everyRow(t *testing.T, path string) (all [][]byte) {
 }
 
 func TestTheResidentOf92RealMessagesIsOnePerson(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	file, dir := shared(t, "citizen-messages.csv"), t.TempDir()
 	in, err := os.Open(file)
 	if err != nil {

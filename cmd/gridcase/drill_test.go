@@ -336,6 +336,9 @@ func (f shownFigure) against(t *testing.T, cases []shownCase) string {
 // wherever verdicts depend on it; each figure of every indicator, unit and street is the sum of the complete walk of its cases,
 // with what is left out, at two sizes of page.
 func TestEveryFigureIsWhatItOpensTo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	other := yearly(func(s *assessment.Scheme) {
 		s.Name = "另一方案"
 		for name, answer := range map[assessment.Name]string{assessment.CountUnit: "demand", assessment.UnreachedAs: "neutral:0.5", assessment.SatisfactionMap: "1,1,0.6,0,0",

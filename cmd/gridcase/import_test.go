@@ -72,6 +72,9 @@ func each(t *testing.T, log eventlog.Log, f func(eventlog.Event)) {
 }
 
 func TestTheRealMessagesAreTakenOverExactlyOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	file := shared(t, "citizen-messages.csv")
 	dir := t.TempDir()
 	out := must(t, "import", "--data", dir, "--mapping", messagesMapping, file)
@@ -129,6 +132,9 @@ func TestAnImportThatIsKilledTenTimesEndsComplete(t *testing.T) {
 
 // What real people wrote is nowhere on disk but in their own file.
 func TestNothingThatResidentsWroteIsReadableAfterAnImport(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	file := shared(t, "citizen-messages.csv")
 	dir := t.TempDir()
 	must(t, "import", "--data", dir, "--mapping", messagesMapping, file)

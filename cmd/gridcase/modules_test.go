@@ -66,6 +66,9 @@ func linked(t *testing.T, tags string) map[string]string {
 
 // The list of what is linked into the program is complete, has nothing else, and names no licence that may not be there.
 func TestEveryModuleInTheProgramIsListedWithALicenceThatMayBeThere(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	text, err := os.ReadFile("../../docs/modules.md")
 	if err != nil {
 		t.Fatal(err)

@@ -31,6 +31,9 @@ func published(t *testing.T, name string) [][]string {
 // is to be accepted — the end of the next working day after it was raised — and compares which are overdue at several instants with
 // what the lists say.
 func TestTheRealMessagesAreOverdueWhenTheCalendarSaysSo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	file := shared(t, "citizen-messages.csv")
 	dir := t.TempDir()
 	must(t, "import", "--data", dir, "--mapping", messagesMapping, file)

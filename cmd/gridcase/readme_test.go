@@ -12,6 +12,9 @@ import (
 
 // The lines a reader is told to type are run as they stand, from both READMEs, and must end with a closed demand.
 func TestTheLinesOfTheREADMERunAsTheyStand(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	if _, err := exec.LookPath("bash"); err != nil {
 		t.Fatalf("the lines of the README need bash: %v", err)
 	}

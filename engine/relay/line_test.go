@@ -215,7 +215,8 @@ func TestOneThatIsNeverTakenHoldsItsOwnCaseAndIsParkedAfterADay(t *testing.T) {
 
 		poison.Store(uint64(town.step(3).Position))
 		last := town.step(3)
-		time.Sleep(25 * time.Hour)
+		time.Sleep(26 * time.Hour)
+		synctest.Wait()
 		if err := town.book.Skip(t.Context(), "street", eventlog.Position(poison.Load())); err != nil {
 			t.Fatal(err)
 		}

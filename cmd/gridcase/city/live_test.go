@@ -129,6 +129,9 @@ func TestACityLivesByItself(t *testing.T) {
 }
 
 func TestTheSameSeedLivesTheSameLife(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	span := city.Span{Seed: 11, Days: 60, Demand: 8}
 	first := live(t, city.Street, span).told()
 	if live(t, city.Street, span).told() != first {

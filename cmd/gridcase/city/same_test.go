@@ -24,6 +24,9 @@ func digest(t *testing.T, script iter.Seq[city.Act]) [32]byte {
 }
 
 func TestTheSameSeedGivesTheSameScript(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	for _, size := range city.Sizes() {
 		first := digest(t, city.New(size).Script(1501, 600))
 		if digest(t, city.New(size).Script(1501, 600)) != first {
@@ -62,6 +65,9 @@ func TestAScriptGoesForwardAndStaysInItsYear(t *testing.T) {
 }
 
 func TestTheSameSeedGivesTheSameLog(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	a, b := open(t, 600), open(t, 600)
 	if len(a) != len(b) {
 		t.Fatalf("got %d events, then %d", len(a), len(b))

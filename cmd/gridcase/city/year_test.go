@@ -25,6 +25,9 @@ import (
 
 // TestAYear plays the year that the demo starts with, and asks of it what the rule book and the article say.
 func TestAYear(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	const demands = 2000
 	p := play(t, city.Whole, 1501, demands)
 	es := p.entries(t)
@@ -192,6 +195,9 @@ func TestSmallYears(t *testing.T) {
 // TestEverySizeIsSeededWithoutARefusal plays years of the sizes. In the first of them the clock waives the callbacks of residents
 // whom a topic answered long before somebody would have called.
 func TestEverySizeIsSeededWithoutARefusal(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	for _, c := range []struct {
 		size    city.Size
 		seed    uint64
