@@ -89,12 +89,6 @@ func (s *Server) sight(a rule.Actor, jurisdiction orgs.UnitCode, published bool)
 	return nil, false, false
 }
 
-// assessed computes a period for the actor, and says which figures the actor may see. Of a sealed period it returns what the seal recorded.
-func (s *Server) assessed(ctx context.Context, in *FiguresQuery) (a projections.Assessed, sees func(assessment.Key) bool, err error) {
-	r, err := s.read(ctx, in)
-	return r.Assessed, r.sees, err
-}
-
 // stands finds the period of a question as it stood when it is asked as of, without computing anything.
 func (s *Server) stands(ctx context.Context, in *FiguresQuery) (r reading, err error) {
 	n, _, _, err := s.find(ctx, stream.Period, in.ID)
@@ -152,18 +146,19 @@ func (s *Server) stands(ctx context.Context, in *FiguresQuery) (r reading, err e
 	return r, nil
 }
 
+// read computes a period for the actor, as far as the actor may see it. Of a sealed period it returns what the seal recorded.
 func (s *Server) read(ctx context.Context, in *FiguresQuery) (r reading, err error) {
 	if r, err = s.stands(ctx, in); err != nil {
 		return r, err
 	}
-	r.Assessed, err = s.computed(ctx, r.was, r.at)
+	r.Assessed, err = computed(ctx, s.Views.Views(), r.was, r.at)
 	return r, err
 }
 
 // computed computes what a period came to at a position. A sealed figure never changes: where computing it again comes to something else,
 // or a later program can not compute the scheme at all, the recorded numbers take the place of the computed ones.
-func (s *Server) computed(ctx context.Context, was stood, p eventlog.Position) (projections.Assessed, error) {
-	a, err := s.Views.Views().Assess(ctx, was.question(p))
+func computed(ctx context.Context, views *projections.Views, was stood, p eventlog.Position) (projections.Assessed, error) {
+	a, err := views.Assess(ctx, was.question(p))
 	if len(was.Editions) == 0 {
 		return a, err
 	}

@@ -11,13 +11,12 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"gridcase/api/report"
 	"gridcase/domain/assessment"
-	"gridcase/domain/period"
+	"gridcase/domain/rule"
 	"gridcase/domain/stream"
 	"gridcase/eventlog"
 	"gridcase/projections"
@@ -28,7 +27,8 @@ type exportInput struct {
 	Format    string `query:"format" required:"true" enum:"xlsx,csv,html"`
 	Sheet     string `query:"sheet" enum:"figures,scores,standings,cohort" doc:"Of csv; figures if not given."`
 	Figure    string `query:"figure" maxLength:"200" doc:"Whose cohort: needed with sheet=cohort."`
-	AsOf      string `query:"as_of" maxLength:"20" doc:"As for the list of figures."`
+	AsOf      string `query:"as_of" maxLength:"40" doc:"As for the list of figures."`
+	Edition   int    `query:"edition" minimum:"1" maximum:"10000" doc:"Revision of the sealed result: 1 is the seal. If not given, the last."`
 	NoneMatch string `header:"If-None-Match"`
 	Position  string `header:"GridCase-Position" doc:"Wait, at most two seconds, until the views have reached this position."`
 }
@@ -50,7 +50,7 @@ var formats = map[string]string{
 	"html": "text/html; charset=utf-8",
 }
 
-// export answers with a document of what the actor may see; see [Server.assessed].
+// export answers with a document of what the actor may see; see [Server.read].
 func (s *Server) export(ctx context.Context, in *exportInput) (*exported, error) {
 	switch {
 	case in.Sheet != "" && in.Format != "csv":
@@ -58,16 +58,12 @@ func (s *Server) export(ctx context.Context, in *exportInput) (*exported, error)
 	case (in.Sheet == "cohort") != (in.Figure != ""):
 		return nil, invalid(fault("query.figure", "unexpected", "与 sheet=cohort 同时使用", "goes with sheet=cohort, and with nothing else"))
 	}
-	a, sees, err := s.assessed(ctx, &FiguresQuery{ID: in.ID, AsOf: in.AsOf, Position: in.Position})
+	r, err := s.read(ctx, &FiguresQuery{ID: in.ID, AsOf: in.AsOf, Edition: in.Edition, Position: in.Position})
 	if err != nil {
 		return nil, err
 	}
-	an, err := readAnnals(ctx, s.Log, a.Results.Period.ID)
-	if err != nil {
-		return nil, err
-	}
-	d := document(a, an, s.Version)
-	d.Sees, d.Synthetic = sees, s.Synthetic
+	d := document(r.Assessed, r.was, s.Version)
+	d.Sees, d.Synthetic = r.sees, s.Synthetic
 	var unread error
 	d.Withheld = func(f assessment.Finding) bool {
 		secret, err := s.secret(ctx, f)
@@ -86,8 +82,14 @@ func (s *Server) export(ctx context.Context, in *exportInput) (*exported, error)
 	default:
 		err = d.List(&body, in.Sheet, in.Figure)
 	}
-	if errors.Is(err, assessment.ErrFigure) {
+	switch {
+	case errors.Is(err, assessment.ErrFigure):
 		return nil, problem("not_found")
+	case errors.Is(err, assessment.ErrNotComputed):
+		return nil, notComputed()
+	case errors.Is(err, report.ErrRecorded):
+		return nil, problem("wrong_state", rule.Say("从封存位置的日志重新计算，与封存的数值不符：公式和样本清单得不出封存的数值；csv 的指标、评分、名次和 html 为封存的数值",
+			"computed again from the log at the seal's position, it comes to other figures than the sealed ones, so formulas and lists of cases would not give these; csv of figures, scores and standings, and html have them as sealed"))
 	}
 	if err = errors.Join(err, unread); err != nil {
 		return nil, err
@@ -113,22 +115,26 @@ func disposition(d report.Document, in *exportInput) string {
 	}
 	word := map[string]string{"": "考核结果", "figures": "考核指标", "scores": "街道评分", "standings": "考核名次", "cohort": "指标样本"}[in.Sheet]
 	span := fmt.Sprintf("%s-%s-%s", p.Jurisdiction, p.First, p.Last)
+	if d.Seal != nil {
+		span += fmt.Sprintf("-r%d", d.Seal.Revision)
+	}
 	return fmt.Sprintf(`%s; filename="assessment-%s%s.%s"; filename*=UTF-8''%s`, how, span, strings.TrimSuffix("-"+in.Sheet, "-"), in.Format, url.PathEscape(word+"-"+span+"."+in.Format))
 }
 
-// document is an assessment with the seal that it is of: the last edition that has its results.
-func document(a projections.Assessed, an annals, program string) report.Document {
+// document is an assessment with the seal of the edition that it is.
+func document(a projections.Assessed, was stood, program string) report.Document {
 	d := report.Document{Results: a.Results, AsOf: int64(a.AsOf), CutOff: int64(a.CutOff), Program: program}
-	book, hash := an.asOf(eventlog.Position(1<<62)), ""
-	for i := len(book.Editions) - 1; i >= 0 && d.Seal == nil; i-- {
-		if hash == "" {
-			hash = a.ResultsHash()
-		}
-		if e := book.Editions[i]; e.Results == hash {
-			d.Seal = &report.Seal{Revision: e.Revision, At: shown(an.sealedAt(i)), Results: e.Results, Cohort: e.Cohort, Root: e.Root, Program: e.Program, Reason: string(e.Reason)}
-		}
+	if n := len(was.Editions); n > 0 {
+		seal := was.seal(n - 1)
+		d.Seal, d.Recomputed = &seal, a.Recomputed
 	}
 	return d
+}
+
+// seal is what an edition was sealed with.
+func (s stood) seal(n int) report.Seal {
+	e := s.Editions[n]
+	return report.Seal{Revision: e.Revision, At: shown(s.sealedAt[n]), Results: e.Results, Cohort: e.Cohort, Root: e.Root, Program: e.Program, Reason: string(e.Reason)}
 }
 
 // Examined is a period, computed for somebody who has the whole folder.
@@ -137,11 +143,12 @@ type Examined struct {
 	Position eventlog.Position // of the views
 }
 
-// ErrPeriod: there is no such period, or not yet at that position.
+// ErrPeriod: there is no such period or edition, or not yet at that position.
 var ErrPeriod = errors.New("no such period")
 
-// Examine computes a period as of a position, 0 for now: what was sealed or shown last by then, or what it came to.
-func (s *Settler) Examine(ctx context.Context, id stream.ID, asOf eventlog.Position) (Examined, error) {
+// Examine computes a period as of a position, 0 for now: what was sealed or shown last by then, or what it came to; with an edition, what was
+// sealed with that revision. Of a sealed period the numbers are those that the seal recorded, as over the API.
+func (s *Settler) Examine(ctx context.Context, id stream.ID, asOf eventlog.Position, edition int) (Examined, error) {
 	an, err := readAnnals(ctx, s.Log, id)
 	if err != nil {
 		return Examined{}, err
@@ -150,14 +157,21 @@ func (s *Settler) Examine(ctx context.Context, id stream.ID, asOf eventlog.Posit
 		asOf = s.Views.Position()
 	}
 	was := an.asOf(asOf)
+	if edition > len(was.editions) {
+		return Examined{}, ErrPeriod
+	}
+	if edition > 0 {
+		asOf = was.editions[edition-1]
+		was = an.asOf(asOf)
+	}
 	if was.revision < 0 || was.Dropped > 0 {
 		return Examined{}, ErrPeriod
 	}
-	a, err := s.Views.Views().Assess(ctx, was.question(asOf))
+	a, err := computed(ctx, s.Views.Views(), was, asOf)
 	if err != nil {
 		return Examined{}, err
 	}
-	return Examined{document(a, an, s.Program), s.Views.Position()}, nil
+	return Examined{document(a, was, s.Program), s.Views.Position()}, nil
 }
 
 // Sealed are the editions of a period, in their order; none if it is not sealed.
@@ -170,8 +184,9 @@ func (s *Settler) Sealed(ctx context.Context, id stream.ID) ([]report.Seal, erro
 		return nil, ErrPeriod
 	}
 	var seals []report.Seal
-	for i, e := range an.asOf(eventlog.Position(1 << 62)).Editions {
-		seals = append(seals, report.Seal{Revision: e.Revision, At: shown(an.sealedAt(i)), Results: e.Results, Cohort: e.Cohort, Root: e.Root, Program: e.Program, Reason: string(e.Reason)})
+	was := an.asOf(eventlog.Position(1 << 62))
+	for i := range was.Editions {
+		seals = append(seals, was.seal(i))
 	}
 	return seals, nil
 }
@@ -192,19 +207,4 @@ func (s *Server) exportRoutes() {
 		content[media] = &huma.MediaType{Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}
 	}
 	s.api.OpenAPI().Paths[op.Path].Get.Responses["200"].Content = content
-}
-
-// sealedAt is when an edition was recorded.
-func (a annals) sealedAt(edition int) (at time.Time) {
-	n := 0
-	for _, e := range a.entries {
-		switch e.Body.(type) {
-		case period.Sealed, period.RevisionSealed:
-			if n == edition {
-				return e.Meta.Recorded
-			}
-			n++
-		}
-	}
-	return at
 }

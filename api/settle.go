@@ -352,6 +352,7 @@ type stood struct {
 	revision int64               // of the stream, -1: it was not opened yet
 	shown    eventlog.Position   // of the last provisional figures
 	editions []eventlog.Position // of the seal and each revision
+	sealedAt []time.Time         // when each of them was recorded
 }
 
 func (a annals) asOf(p eventlog.Position) stood {
@@ -367,7 +368,7 @@ func (a annals) asOf(p eventlog.Position) stood {
 		case period.ProvisionalPublished:
 			s.shown = a.at[i]
 		case period.Sealed, period.RevisionSealed:
-			s.editions = append(s.editions, a.at[i])
+			s.editions, s.sealedAt = append(s.editions, a.at[i]), append(s.sealedAt, e.Meta.Recorded)
 		}
 	}
 	return s

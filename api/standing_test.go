@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -554,6 +555,29 @@ func TestASealedFigureNeverChanges(t *testing.T) {
 		t.Errorf("the score: %v", sc[0])
 	}
 	h.want(h.call(ann, http.MethodGet, a.read+"/figures/response", ""), 404, "not_found") // it was not recorded
+
+	// Documents hold the sealed numbers, too; what would have to be recomputed to hold them is refused, and says why.
+	for form, says := range map[string][]string{
+		"html":                {"<b>28.57</b>", "80.00", "第 1 次", "older", strings.Repeat("a", 64), sum.text("recomputed_results"), "封存的数值"},
+		"csv&sheet=figures":   {"on_time:u=150105003-a01,on_time,按期结案率,150105003-a01,", ",2,7,28.57,"},
+		"csv&sheet=scores":    {",80.00,"},
+		"csv&sheet=standings": {",80.00,"},
+	} {
+		r := h.reads(ann, a.read+"/export?format="+form)
+		for _, want := range says {
+			if !bytes.Contains(r.raw, []byte(want)) {
+				t.Errorf("%s does not say %q: %s", form, want, r.raw)
+			}
+		}
+		if bytes.Contains(r.raw, []byte("33.33")) { // what on_time comes to when it is computed
+			t.Errorf("%s holds a number that was not sealed: %s", form, r.raw)
+		}
+	}
+	for _, form := range []string{"xlsx", "csv&sheet=cohort&figure=on_time:u=150105003-a01"} {
+		if r := h.want(h.call(ann, http.MethodGet, a.read+"/export?format="+form, ""), 409, "wrong_state"); !strings.Contains(r.text("detail"), "与封存的数值不符") {
+			t.Errorf("%s is refused with %s", form, r.raw)
+		}
+	}
 }
 
 // Whatever is asked, a bad question is the asker's fault.

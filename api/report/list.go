@@ -68,7 +68,7 @@ func (l *list) end() error {
 }
 
 // List writes one of [Sheets] as CSV; figure is the id of the figure whose cohort is asked for. It returns [ErrSheet] for another sheet, and
-// [assessment.ErrFigure] for a figure that there is not, or that the reader may not see.
+// [assessment.ErrFigure] for a figure that there is not, or that the reader may not see, and [ErrRecorded] for a cohort that is not the sealed one.
 func (d Document) List(w io.Writer, sheet, figure string) error {
 	if !slices.Contains(Sheets(), sheet) {
 		return ErrSheet
@@ -85,12 +85,15 @@ func (d Document) List(w io.Writer, sheet, figure string) error {
 	if !found || !d.sees(f.Key) {
 		return fmt.Errorf("%q: %w", figure, assessment.ErrFigure)
 	}
+	if err := d.CohortFound(); err != nil {
+		return err
+	}
 	return d.listCohort(w, figure)
 }
 
 func (d Document) listFigures(w io.Writer) error {
 	names := d.names()
-	l := newList(w, "figure", "indicator", "name", "unit", "unit_name", "street", "street_name", "n", "d", "printed", "raw_n", "raw_d", "raw_printed", "carried", "left_out", "median_minutes", "p90_minutes", "flags")
+	l := newList(w, "figure", "indicator", "name", "unit", "unit_name", "street", "street_name", "n", "d", "printed", "raw_n", "raw_d", "raw_printed", "carried", "left_out", "median_minutes", "p90_minutes", "flags", "revision")
 	for _, f := range d.figures() {
 		var left []string
 		for _, x := range f.Left {
@@ -105,14 +108,14 @@ func (d Document) listFigures(w io.Writer) error {
 			rawN, rawD = f.Raw.N.String(), f.Raw.D.String()
 		}
 		l.row(f.Key.String(), string(f.Indicator), zh(f.Indicator), string(f.Unit), names[f.Unit], string(f.Street), names[f.Street], amount(f.N.String()), amount(f.D.String()), amount(f.Printed),
-			amount(rawN), amount(rawD), amount(f.Before), f.Carried, strings.Join(left, " "), amount(median), amount(p90), strings.Join(f.Flags, " "))
+			amount(rawN), amount(rawD), amount(f.Before), f.Carried, strings.Join(left, " "), amount(median), amount(p90), strings.Join(f.Flags, " "), d.revision())
 	}
 	return l.end()
 }
 
 func (d Document) listScores(w io.Writer) error {
 	names := d.names()
-	l := newList(w, "unit", "unit_name", "street", "street_name", "due", "sample", "objective", "form", "ratings", "subjective", "deductions", "bonuses", "score_exact", "score", "weight", "flags")
+	l := newList(w, "unit", "unit_name", "street", "street_name", "due", "sample", "objective", "form", "ratings", "subjective", "deductions", "bonuses", "score_exact", "score", "weight", "flags", "revision")
 	for _, s := range d.scores() {
 		sum := func(ts []assessment.Told) amount {
 			f := assessment.Of(0, 1)
@@ -122,13 +125,13 @@ func (d Document) listScores(w io.Writer) error {
 			return amount(f.Print(d.Places))
 		}
 		l.row(string(s.Unit), names[s.Unit], string(s.Street), names[s.Street], amount(s.Due.String()), amount(s.Sample.String()), amount(s.Objective.Print(d.Places)), amount(s.Form.Print(d.Places)),
-			amount(s.Ratings.Print(d.Places)), amount(s.Subjective.Print(d.Places)), sum(s.Deductions), sum(s.Bonuses), amount(s.Value.String()), amount(s.Printed), amount(s.Weight.String()), strings.Join(s.Flags, " "))
+			amount(s.Ratings.Print(d.Places)), amount(s.Subjective.Print(d.Places)), sum(s.Deductions), sum(s.Bonuses), amount(s.Value.String()), amount(s.Printed), amount(s.Weight.String()), strings.Join(s.Flags, " "), d.revision())
 	}
 	return l.end()
 }
 
 func (d Document) listStandings(w io.Writer) error {
-	l := newList(w, "unit", "name", "kind", "streets", "year", "other", "annual", "annual_exact", "street_rank", "rank", "flags")
+	l := newList(w, "unit", "name", "kind", "streets", "year", "other", "annual", "annual_exact", "street_rank", "rank", "flags", "revision")
 	rank := func(n int) amount {
 		if n == 0 {
 			return ""
@@ -136,7 +139,7 @@ func (d Document) listStandings(w io.Writer) error {
 		return amount(fmt.Sprint(n))
 	}
 	for _, s := range d.standings() {
-		l.row(string(s.Unit), s.Name, string(s.Kind), amount(s.Printed[0]), amount(s.Printed[1]), amount(s.Other.Print(d.Places)), amount(s.Printed[2]), amount(s.Annual.String()), rank(s.StreetRank), rank(s.Rank), strings.Join(s.Flags, " "))
+		l.row(string(s.Unit), s.Name, string(s.Kind), amount(s.Printed[0]), amount(s.Printed[1]), amount(s.Other.Print(d.Places)), amount(s.Printed[2]), amount(s.Annual.String()), rank(s.StreetRank), rank(s.Rank), strings.Join(s.Flags, " "), d.revision())
 	}
 	return l.end()
 }

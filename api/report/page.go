@@ -44,6 +44,7 @@ var kindNames = map[orgs.Kind]string{orgs.Department: "职能部门", orgs.Agenc
 type (
 	sheet struct {
 		Document
+		Now                        string // hash of the results as computed
 		Title, Status, First, Last string
 		Whole                      bool
 		Style                      template.CSS
@@ -93,6 +94,9 @@ func (d Document) sheet() sheet {
 	p := d.Results.Period
 	s := sheet{Document: d, Title: fmt.Sprintf("考核结果 %s 至 %s", p.First, p.Last), Status: d.status(), First: p.First.String(), Last: p.Last.String(),
 		Whole: d.whole(), Style: template.CSS(pageStyle)}
+	if s.Now = d.Recomputed; d.Seal == nil {
+		s.Now = d.ResultsHash()
+	}
 	for _, st := range d.standings() {
 		s.Standings = append(s.Standings, standingOf{st, st.Other.Print(d.Places), strings.Join(st.Flags, "、")})
 	}
@@ -126,9 +130,16 @@ func (d Document) sheet() sheet {
 // units are the sheets of the units that are assessed: of who sees all, with the units' own figures; of a street, with those for it.
 func (d Document) units() (us []unitOf) {
 	names := d.names()
-	at := map[orgs.UnitCode]*unitOf{}
+	at, units := map[orgs.UnitCode]*unitOf{}, []orgs.UnitCode{}
 	for _, u := range d.Results.Period.Units {
 		at[u.Unit] = &unitOf{Name: u.Name, Code: u.Unit}
+		units = append(units, u.Unit)
+	}
+	for _, s := range d.Standings { // what was not computed has no list of units
+		if at[s.Unit] == nil {
+			at[s.Unit] = &unitOf{Name: s.Name, Code: s.Unit}
+			units = append(units, s.Unit)
+		}
 	}
 	totals := slices.ContainsFunc(d.figures(), func(f *assessment.Figure) bool { return f.Street == "" })
 	for _, f := range d.figures() {
@@ -144,8 +155,8 @@ func (d Document) units() (us []unitOf) {
 			u.Scores = append(u.Scores, d.steps(s, names[s.Street]))
 		}
 	}
-	for _, u := range d.Results.Period.Units {
-		if x := at[u.Unit]; len(x.Figures)+len(x.Scores) > 0 {
+	for _, u := range units {
+		if x := at[u]; len(x.Figures)+len(x.Scores) > 0 {
 			us = append(us, *x)
 		}
 	}
@@ -163,6 +174,11 @@ func short(f assessment.Fraction) string {
 // steps is how a street's evaluation of a unit comes about, line by line.
 func (d Document) steps(s *assessment.Score, street string) scoreOf {
 	sc := scoreOf{Street: street, StreetCode: s.Street, Marks: strings.Join(s.Flags, "、")}
+	sc.Steps = []stepOf{{"客观分", s.Objective.Print(d.Places)}, {"主观分", s.Subjective.Print(d.Places)},
+		{fmt.Sprintf("街道评价（客观 %s%%）", d.Scheme.Share), s.Printed}}
+	if d.recorded() { // the lines would not sum to what was sealed
+		return sc
+	}
 	for _, it := range s.Items {
 		points := it.Points.Print(d.Places)
 		if it.Dropped {
@@ -189,8 +205,6 @@ func (d Document) steps(s *assessment.Score, street string) scoreOf {
 	for _, t := range slices.Concat(s.Deductions, s.Bonuses) {
 		sc.Lines = append(sc.Lines, lineOf{Name: zh(t.Indicator), N: short(t.Events), Points: t.Points.Print(d.Places)})
 	}
-	sc.Steps = []stepOf{{"客观分", s.Objective.Print(d.Places)}, {"主观分", s.Subjective.Print(d.Places)},
-		{fmt.Sprintf("街道评价（客观 %s%%）", d.Scheme.Share), s.Printed}}
 	return sc
 }
 

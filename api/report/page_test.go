@@ -34,6 +34,7 @@ func TestThePageShowsTheSealTheRanksAndTheSteps(t *testing.T) {
 	p.Exclusions = []assessment.Exclusion{{Number: 1, Case: assessment.Case{Stream: "gridcase.order-" + "00000000-0000-0000-0000-000000000000"}, Reason: assessment.ForceMajeure, Status: assessment.Undecided}}
 	d := compute(t, s, p, f)
 	d.Seal = &Seal{Revision: 2, At: time.Date(2026, 12, 20, 9, 0, 0, 0, time.UTC), Results: strings.Repeat("a", 64), Cohort: strings.Repeat("b", 64), Root: strings.Repeat("c", 64), Program: "then", Reason: "补记"}
+	d.Recomputed = d.ResultsHash()
 	text := paged(t, d)
 	kept(t, "whole", text)
 	for _, want := range []string{strings.Repeat("a", 64), strings.Repeat("c", 64), "第 2 次", "补记", d.ResultsHash(), d.Hash, "86.10", "88.40", "城市管理综合行政执法局", "丙街道", "below_min_sample", "按期结案率", "force_majeure", "4711"} {

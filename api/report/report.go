@@ -4,6 +4,8 @@
 package report
 
 import (
+	"errors"
+	"strconv"
 	"time"
 
 	"gridcase/domain/assessment"
@@ -20,7 +22,15 @@ type Document struct {
 	Program   string                        // version of the program that computed it
 	Synthetic bool                          // nothing of it is about real people
 	Seal      *Seal                         // nil: it is not sealed
+
+	// Recomputed is the SHA-256 of the results of a sealed period as they were computed again, "" if this program can not compute its scheme.
+	// Where it is not the seal's, the numbers are those that the seal recorded, and what lies behind them is not to be had.
+	Recomputed string
 }
+
+// ErrRecorded: of a sealed period that does not come to what was sealed when it is computed again there are the recorded numbers only, and
+// nothing that they could be recomputed from.
+var ErrRecorded = errors.New("computed again from the log at the seal's position, it comes to other figures than the sealed ones")
 
 // Seal is what an edition of the results was sealed with.
 type Seal struct {
@@ -31,6 +41,33 @@ type Seal struct {
 	Root     string // of the Merkle tree of the log at the cut-off
 	Program  string // that computed it then
 	Reason   string // of a revision
+}
+
+// recorded reports whether the numbers are a seal's, and not those that were computed.
+func (d Document) recorded() bool { return d.Seal != nil && d.Seal.Results != d.Recomputed }
+
+// revision is what the seal was the n-th of, "" if there is none.
+func (d Document) revision() amount {
+	if d.Seal == nil {
+		return ""
+	}
+	return amount(strconv.Itoa(d.Seal.Revision))
+}
+
+// Found returns [ErrRecorded] if the results are not found again, and so can not be written whole.
+func (d Document) Found() error {
+	if d.recorded() {
+		return ErrRecorded
+	}
+	return nil
+}
+
+// CohortFound returns [ErrRecorded] if the list of cohorts is not the one that was sealed.
+func (d Document) CohortFound() error {
+	if d.recorded() && d.CohortHash() != d.Seal.Cohort {
+		return ErrRecorded
+	}
+	return nil
 }
 
 // sees reports whether the reader may see a figure of a unit and a street.
@@ -82,6 +119,8 @@ func (d Document) status() string {
 	switch {
 	case d.Seal == nil:
 		return "试算，未封存（not sealed）"
+	case d.recorded():
+		return "已封存；重新计算与封存不符，以下为封存的数值（sealed; recomputed otherwise, these are the sealed numbers）"
 	case d.Seal.Revision > 1:
 		return "已封存，有修订（sealed, revised）"
 	}

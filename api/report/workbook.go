@@ -92,8 +92,11 @@ type book struct {
 }
 
 // Workbook writes an XLSX file whose numbers are formulas from the counts up, so that everybody can recompute and try another count.
-// The same document is the same bytes.
+// The same document is the same bytes. It returns [ErrRecorded] for a sealed period whose formulas would not come to the sealed figures.
 func (d Document) Workbook(w io.Writer) error {
+	if err := d.Found(); err != nil {
+		return err
+	}
 	b := d.book()
 	f, err := b.file()
 	if err != nil {

@@ -47,6 +47,7 @@ type subject struct {
 	First        string `help:"First day." placeholder:"YYYY-MM-DD"`
 	Last         string `help:"Last day." placeholder:"YYYY-MM-DD"`
 	Scheme       string `help:"Scheme to try, as JSON (default: that of the rule book)." type:"existingfile" placeholder:"FILE"`
+	Edition      int    `help:"Of a sealed period: 1 is the seal, 2 its first revision (default: the last)." placeholder:"N"`
 	AsOf         string `name:"as-of" help:"Position of the log, or a day: as of its end in city time (default: now)." placeholder:"POSITION|YYYY-MM-DD"`
 }
 
@@ -63,6 +64,9 @@ func (c subject) examine(ctx context.Context, s streams, f func(examiner, report
 	}
 	if c.Period != "" && c.First+c.Last+c.Scheme != "" {
 		return errors.New("--first, --last and --scheme are not for a period: it has its own")
+	}
+	if c.Edition != 0 && (c.Period == "" || c.AsOf != "" || c.Edition < 0) {
+		return errors.New("--edition is for a sealed period, counts from 1, and does not go with --as-of")
 	}
 	h, err := openHouse(ctx, c.Data, s, houseOptions{log: c.Log, keep: true})
 	if err != nil {
@@ -85,20 +89,23 @@ func (c subject) examine(ctx context.Context, s streams, f func(examiner, report
 		}
 		return f(e, d)
 	}
-	d, err := e.period(ctx, c.Period, asOf)
+	d, err := e.period(ctx, c.Period, asOf, c.Edition)
 	if err != nil {
 		return err
 	}
 	return f(e, d)
 }
 
-func (e examiner) period(ctx context.Context, text string, asOf eventlog.Position) (report.Document, error) {
+func (e examiner) period(ctx context.Context, text string, asOf eventlog.Position, edition int) (report.Document, error) {
 	id, err := stream.ParseID(text)
 	if err != nil {
 		return report.Document{}, fmt.Errorf("%q is no id of a period", text)
 	}
-	x, err := e.Examine(ctx, id, asOf)
-	if errors.Is(err, api.ErrPeriod) {
+	x, err := e.Examine(ctx, id, asOf, edition)
+	switch {
+	case errors.Is(err, api.ErrPeriod) && edition > 0:
+		err = fmt.Errorf("period %s: there is none, it was voided, or it was not sealed with revision %d", text, edition)
+	case errors.Is(err, api.ErrPeriod):
 		err = fmt.Errorf("period %s: there is none, not yet as of that position, or it was voided", text)
 	}
 	return x.Document, err
@@ -187,6 +194,9 @@ type assessComputeCmd struct {
 
 func (c assessComputeCmd) Run(ctx context.Context, s streams) error {
 	return c.examine(ctx, s, func(_ examiner, d report.Document) error {
+		if c.Canonical != "" && d.Found() != nil || c.Cohort != "" && d.CohortFound() != nil {
+			return fmt.Errorf("%w: nothing that is written now has the hash that was sealed; --as-of the position before the seal gives what it comes to", report.ErrRecorded)
+		}
 		for path, write := range map[string]func(io.Writer) error{c.Canonical: d.Results.Canonical, c.Cohort: d.Results.Cohort} {
 			if path == "" {
 				continue
@@ -197,6 +207,9 @@ func (c assessComputeCmd) Run(ctx context.Context, s streams) error {
 		}
 		write := map[string]func(io.Writer) error{"text": func(w io.Writer) error { return told(w, d) }, "xlsx": d.Workbook, "html": d.Page,
 			"csv": func(w io.Writer) error { return d.List(w, c.Sheet, "") }}[c.Format]
+		if c.Format == "xlsx" && d.Found() != nil { // before the file is made
+			return fmt.Errorf("%w: the formulas of a workbook would not come to these; csv and html have them as sealed", report.ErrRecorded)
+		}
 		if c.Out != "" {
 			return written(c.Out, write)
 		}
@@ -220,13 +233,12 @@ func told(out io.Writer, d report.Document) error {
 	if d.CutOff > 0 {
 		fmt.Fprintf(out, ", cases up to %d", d.CutOff)
 	}
-	fmt.Fprintf(out, "\nscheme  %s  %s\nresults %s\ncohort  %s\n", d.Hash, d.Scheme.Name, d.ResultsHash(), d.CohortHash())
-	switch {
-	case d.Seal != nil:
-		fmt.Fprintf(out, "sealed %s, revision %d, by program %s\n", d.Seal.At.Format("2006-01-02 15:04:05"), d.Seal.Revision, d.Seal.Program)
-	default:
-		fmt.Fprintln(out, "not sealed")
+	results, cohort := d.ResultsHash(), d.CohortHash()
+	if d.Seal != nil {
+		results, cohort = d.Seal.Results, d.Seal.Cohort
 	}
+	fmt.Fprintf(out, "\nscheme  %s  %s\nresults %s\ncohort  %s\n", d.Hash, d.Scheme.Name, results, cohort)
+	sealedWith(out, d)
 	if d.Undecided > 0 {
 		fmt.Fprintf(out, "%d exclusions or objections are undecided\n", d.Undecided)
 	}
@@ -243,6 +255,22 @@ func told(out io.Writer, d report.Document) error {
 		fmt.Fprintln(w, "note:", n)
 	}
 	return w.Flush()
+}
+
+// sealedWith says what the numbers that are shown bind.
+func sealedWith(out io.Writer, d report.Document) {
+	if d.Seal == nil {
+		fmt.Fprintln(out, "not sealed")
+		return
+	}
+	fmt.Fprintf(out, "sealed %s, revision %d, by program %s\n", d.Seal.At.Format("2006-01-02 15:04:05"), d.Seal.Revision, d.Seal.Program)
+	switch {
+	case d.Found() == nil:
+	case d.Recomputed == "":
+		fmt.Fprintln(out, "this program can not compute the scheme any more: shown are the sealed numbers")
+	default:
+		fmt.Fprintln(out, "computed again it comes to", d.Recomputed+": shown are the sealed numbers")
+	}
 }
 
 type assessExplainCmd struct {
@@ -262,6 +290,7 @@ func (c assessExplainCmd) Run(ctx context.Context, s streams) error {
 		fmt.Fprintf(s.out, "%s %s\n", f.Key, def.Zh)
 		fmt.Fprintf(s.out, "%s = %s / %s  (%s / %s)\n", f.Printed, f.N, f.D, zh.N, zh.D)
 		fmt.Fprintf(s.out, "%s / %s\n", en.N, en.D)
+		sealedWith(s.out, d)
 		for _, it := range d.Scheme.Objective {
 			if it.Indicator == f.Indicator {
 				fmt.Fprintf(s.out, "in the scheme: %s, %s points\n", it.Shape, it.Points)
@@ -274,6 +303,9 @@ func (c assessExplainCmd) Run(ctx context.Context, s streams) error {
 			fmt.Fprintf(s.out, "left out: %s %d (%s %%)\n", l.Why, l.Count, l.Share)
 		}
 		cases, err := d.Open(c.Figure)
+		if errors.Is(err, assessment.ErrNotComputed) { // there are the numbers only
+			return nil
+		}
 		if err != nil {
 			return err
 		}
@@ -317,7 +349,7 @@ func (c assessCompareCmd) Run(ctx context.Context, s streams) error {
 	return c.examine(ctx, s, func(e examiner, d report.Document) error {
 		var other *assessment.Results
 		if c.With != "" {
-			x, err := e.period(ctx, c.With, 0)
+			x, err := e.period(ctx, c.With, 0, 0)
 			if err != nil {
 				return err
 			}
@@ -335,6 +367,9 @@ func (c assessCompareCmd) Run(ctx context.Context, s streams) error {
 			if err != nil {
 				return err
 			}
+		}
+		if d.Scheme.Name == "" || other.Scheme.Name == "" {
+			return assessment.ErrNotComputed
 		}
 		w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 		fmt.Fprintln(w, "UNIT\tBEFORE\tAFTER\tCHANGE\tRANK\tBECAUSE OF\tNAME")

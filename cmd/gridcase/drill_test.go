@@ -33,6 +33,7 @@ import (
 	"gridcase/domain/whistle"
 	"gridcase/engine"
 	"gridcase/engine/keys"
+	"gridcase/eventlog"
 	"gridcase/eventlog/mem"
 	"gridcase/projections"
 )
@@ -53,7 +54,11 @@ type evaluated struct {
 	web     *httptest.Server
 	key     string
 	periods []stream.ID
+	log     eventlog.Log
 	engine  *engine.Engine
+	views   *projections.Runner
+	clock   *city.Clock
+	keys    string // folder
 	settle  func()
 }
 
@@ -76,7 +81,7 @@ func evaluatedYear(t *testing.T, seed uint64, demands int, schemes ...assessment
 	must(err)
 	const district = orgs.UnitCode("150103")
 	ann, ben := rule.Actor{ID: "ann", Role: orgs.Evaluator, Unit: district}, rule.Actor{ID: "ben", Role: orgs.Evaluator, Unit: district}
-	x := &evaluated{engine: eng}
+	x := &evaluated{log: log, engine: eng, clock: clock, keys: filepath.Join(dir, "keys")}
 	script := func(yield func(city.Act) bool) {
 		first, last := yearOfCity()
 		at := c.Eve().Add(12 * time.Hour)
@@ -103,6 +108,7 @@ func evaluatedYear(t *testing.T, seed uint64, demands int, schemes ...assessment
 	}
 	views, err := projections.Open(ctx, projections.Config{Dir: filepath.Join(dir, "views"), Log: log})
 	must(err)
+	x.views = views
 	doors, err := access.Open(ctx, filepath.Join(dir, "access.db"))
 	must(err)
 	registry := prometheus.NewRegistry()
