@@ -1,16 +1,12 @@
 package admission
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
-	"regexp"
 	"slices"
-	"strings"
 	"testing"
 
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
+	"gridcase/domain/ruletest"
 )
 
 // witness is one transition that somebody makes.
@@ -40,15 +36,9 @@ var witnesses = []witness{
 	{"", isReviewing, by(clock, ExpireClock{"admission/0/0/1"}, 40*day)},
 }
 
-// told is what a witness saw.
-type told struct {
-	row, command, event string
-	from, to            Phase
-}
-
-func testimonies(t *testing.T) []told {
+func testimonies(t *testing.T) []ruletest.Seen[Phase] {
 	t.Helper()
-	var all []told
+	var all []ruletest.Seen[Phase]
 	for _, w := range witnesses {
 		st := given(t, w.given...)
 		from := st.state.Phase
@@ -56,122 +46,32 @@ func testimonies(t *testing.T) []told {
 		if err != nil || len(es) == 0 {
 			t.Fatalf("%s, %s in %q: got %d events, %v, want one", w.row, w.when.command.Name(), from, len(es), err)
 		}
-		all = append(all, told{w.row, w.when.command.Name(), typed(es[0]), from, st.state.Phase})
-	}
-	return all
-}
-
-// flaws lists where a table is incomplete, contradicts itself, or differs from what the code was seen to do.
-func flaws(m *rule.Machine[Phase], seen []told) []string {
-	var fs []string
-	flaw := func(format string, args ...any) { fs = append(fs, fmt.Sprintf(format, args...)) }
-	exits := map[Phase][]Phase{}
-	var starts []Phase
-	ids, pairs := map[string]bool{}, map[string]bool{}
-	claims := map[told]bool{}
-	for _, r := range m.Rows {
-		if ids[r.ID] {
-			flaw("row %s comes twice", r.ID)
-		}
-		ids[r.ID] = true
-		if len(r.Actors) == 0 {
-			flaw("row %s is for nobody", r.ID)
-		}
-		from := r.From
-		if len(from) == 0 {
-			from, starts = []Phase{""}, append(starts, r.To)
-		}
-		for _, p := range from {
-			exits[p] = append(exits[p], r.To)
-			claims[told{r.ID, r.Command, r.Event, p, r.To}] = true
-			if pair := string(p) + " " + r.Command; pairs[pair] {
-				flaw("%s is decided by two rows", pair)
-			} else {
-				pairs[pair] = true
-			}
-		}
-	}
-	for _, n := range m.Notes {
-		for _, p := range n.In {
-			claims[told{"", n.Command, n.Event, p, p}] = true
-		}
-	}
-	for _, s := range seen {
-		if !claims[s] {
-			flaw("the code does what no row says: %+v", s)
-		}
-	}
-	for c := range claims {
-		if !slices.Contains(seen, c) {
-			flaw("nobody saw the code do %+v", c)
-		}
-	}
-	reached := closure(starts, exits)
-	for _, p := range m.States {
-		terminal := slices.Contains(m.Terminal, p)
-		switch {
-		case !slices.Contains(reached, p):
-			flaw("%s is never reached", p)
-		case terminal != p.Terminal():
-			flaw("table and code differ on whether %s is terminal", p)
-		case terminal && len(exits[p]) > 0:
-			flaw("%s is terminal and has an exit", p)
-		case !terminal && !slices.ContainsFunc(closure(exits[p], exits), Phase.Terminal):
-			flaw("no terminal state is reached from %s", p)
-		}
-	}
-	return fs
-}
-
-// closure returns the states that can be reached from some.
-func closure(from []Phase, exits map[Phase][]Phase) []Phase {
-	all := slices.Clone(from)
-	for i := 0; i < len(all); i++ {
-		for _, p := range exits[all[i]] {
-			if !slices.Contains(all, p) {
-				all = append(all, p)
-			}
-		}
+		all = append(all, ruletest.Seen[Phase]{Row: w.row, Command: w.when.command.Name(), Event: typed(es[0]), From: from, To: st.state.Phase})
 	}
 	return all
 }
 
 // M2.
 func TestTheTableIsCompleteAndTheCodeKeepsToIt(t *testing.T) {
-	for _, f := range flaws(&Machine, testimonies(t)) {
+	for _, f := range ruletest.Flaws(Machine, Phase.Terminal, testimonies(t)) {
 		t.Error(f)
 	}
 }
 
 // A table with a mistake in it must not pass.
 func TestAMistakeInTheTableIsFound(t *testing.T) {
-	seen := testimonies(t)
-	edit := func(id string, f func(*rule.Row[Phase])) func(*rule.Machine[Phase]) {
-		return func(m *rule.Machine[Phase]) {
-			f(&m.Rows[slices.IndexFunc(m.Rows, func(r rule.Row[Phase]) bool { return r.ID == id })])
-		}
-	}
-	for name, spoil := range map[string]func(*rule.Machine[Phase]){
+	ruletest.Mistakes(t, Machine, Phase.Terminal, testimonies(t), map[string]func(*rule.Machine[Phase]){
 		"a row is missing":               func(m *rule.Machine[Phase]) { m.Rows = slices.Delete(m.Rows, 3, 4) },
-		"a row leads elsewhere":          edit("A5", func(r *rule.Row[Phase]) { r.To = PhaseGranted }),
-		"a row starts from one too many": edit("A4", func(r *rule.Row[Phase]) { r.From = undecided }),
-		"a terminal state has an exit":   edit("A6", func(r *rule.Row[Phase]) { r.From = []Phase{PhaseGranted, PhaseExpired} }),
-		"an event has another name":      edit("A2", func(r *rule.Row[Phase]) { r.Event = "admission-looked-at" }),
-		"a number comes twice":           edit("A4", func(r *rule.Row[Phase]) { r.ID = "A5" }),
-		"nobody may do it":               edit("A7", func(r *rule.Row[Phase]) { r.Actors = nil }),
+		"a row leads elsewhere":          ruletest.Row("A5", func(r *rule.Row[Phase]) { r.To = PhaseGranted }),
+		"a row starts from one too many": ruletest.Row("A4", func(r *rule.Row[Phase]) { r.From = undecided }),
+		"a terminal state has an exit":   ruletest.Row("A6", func(r *rule.Row[Phase]) { r.From = []Phase{PhaseGranted, PhaseExpired} }),
+		"an event has another name":      ruletest.Row("A2", func(r *rule.Row[Phase]) { r.Event = "admission-looked-at" }),
+		"a number comes twice":           ruletest.Row("A4", func(r *rule.Row[Phase]) { r.ID = "A5" }),
+		"nobody may do it":               ruletest.Row("A7", func(r *rule.Row[Phase]) { r.Actors = nil }),
 		"a state is missing an end":      func(m *rule.Machine[Phase]) { m.Terminal = m.Terminal[1:] },
 		"a note applies elsewhere":       func(m *rule.Machine[Phase]) { m.Notes[1].In = []Phase{PhaseReviewing} },
 		"a state nobody enters":          func(m *rule.Machine[Phase]) { m.States = append(m.States, "paused") },
-	} {
-		t.Run(name, func(t *testing.T) {
-			m := Machine
-			m.Rows, m.Notes, m.States = slices.Clone(m.Rows), slices.Clone(m.Notes), slices.Clone(m.States)
-			spoil(&m)
-			if len(flaws(&m, seen)) == 0 {
-				t.Error("the mistake was not found")
-			}
-		})
-	}
+	})
 }
 
 // M1. What the table does not list is refused in every state, whoever asks, and the refusal says what is possible.
@@ -228,57 +128,7 @@ func TestOnlyTheNamedRolesAct(t *testing.T) {
 
 // The rule book's own table, where it is at hand, says the same.
 func TestTheTableAgreesWithTheRuleBook(t *testing.T) {
-	folder := os.Getenv("GRIDCASE_SHARED")
-	if folder == "" {
-		folder = filepath.Join("..", "..", "..", "shared")
-	}
-	book, err := os.ReadFile(filepath.Join(folder, "DOMAIN.md"))
-	if err != nil {
-		t.Logf("not compared with the rule book: %v", err)
-		return
-	}
-	_, rest, _ := strings.Cut(string(book), "<!-- machine: "+Machine.Name+";")
-	n := 0
-	for _, line := range strings.Split(rest, "\n")[1:] {
-		cells := strings.Split(line, "|")
-		if len(cells) < 9 {
-			break
-		}
-		for i := range cells {
-			cells[i] = strings.TrimSpace(cells[i])
-		}
-		if cells[1] == "#" || strings.HasPrefix(cells[1], "-") {
-			continue
-		}
-		r := Machine.Rows[n]
-		n++
-		from := "–"
-		if len(r.From) > 0 {
-			from = strings.Trim(strings.ReplaceAll(fmt.Sprint(r.From), " ", ", "), "[]")
-		}
-		event, _, _ := strings.Cut(cells[5], " ")
-		command := strings.TrimSuffix(kebab(cells[4]), "-"+Machine.Name)
-		if cells[4] == "OpenReview" {
-			command = "open-review"
-		}
-		got := []string{r.ID, from, string(r.To), r.Command, r.Event}
-		if want := []string{cells[1], cells[2], cells[3], command, kebab(event)}; !slices.Equal(got, want) {
-			t.Errorf("got %v, want %v", got, want)
-		}
-		if second := strings.Contains(cells[6], "+ 2nd"); second != (r.Second != "") {
-			t.Errorf("%s: a second person: got %v, the rule book says %v", r.ID, r.Second != "", second)
-		}
-		for word, role := range map[string]orgs.Role{"admission_officer": orgs.AdmissionOfficer, "asking unit": orgs.UnitHead, "clock": orgs.System} {
-			if strings.Contains(cells[6], word) != slices.Contains(r.Actors, role) {
-				t.Errorf("%s: the rule book says %q, the table %v", r.ID, cells[6], r.Actors)
-			}
-		}
-	}
-	if n != len(Machine.Rows) {
-		t.Errorf("the rule book has %d rows, the table %d", n, len(Machine.Rows))
-	}
-}
-
-func kebab(s string) string {
-	return strings.ToLower(regexp.MustCompile(`([a-z])([A-Z])`).ReplaceAllString(s, "$1-$2"))
+	ruletest.Book(t, Machine, func(_, cell string) []orgs.Role {
+		return ruletest.Words(cell, map[string]orgs.Role{"admission_officer": orgs.AdmissionOfficer, "asking unit": orgs.UnitHead, "clock": orgs.System})
+	})
 }

@@ -1,16 +1,13 @@
 package period
 
 import (
-	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"testing"
 
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
+	"gridcase/domain/ruletest"
 )
 
 // witness is one transition that somebody makes.
@@ -53,15 +50,9 @@ var witnesses = []witness{
 	{"", isProvisional, by(clock, ExpireClock{ID: "objection/1/0/2"}, 15*aDay)},
 }
 
-// told is what a witness saw.
-type told struct {
-	row, command, event string
-	from, to            Phase
-}
-
-func testimonies(t *testing.T) []told {
+func testimonies(t *testing.T) []ruletest.Seen[Phase] {
 	t.Helper()
-	var all []told
+	var all []ruletest.Seen[Phase]
 	for _, w := range witnesses {
 		st := given(t, w.given...)
 		from := st.state.Phase
@@ -69,133 +60,33 @@ func testimonies(t *testing.T) []told {
 		if err != nil || len(es) == 0 {
 			t.Fatalf("%s, %s in %q: got %d events, %v, want some", w.row, w.when.command.Name(), from, len(es), err)
 		}
-		all = append(all, told{w.row, w.when.command.Name(), typed(es[len(es)-1]), from, st.state.Phase})
-	}
-	return all
-}
-
-// flaws lists where a table is incomplete, contradicts itself, or differs from what the code was seen to do.
-func flaws(m *rule.Machine[Phase], seen []told) []string {
-	var fs []string
-	flaw := func(format string, args ...any) { fs = append(fs, fmt.Sprintf(format, args...)) }
-
-	exits := map[Phase][]Phase{}
-	var starts []Phase
-	ids, pairs := map[string]bool{}, map[string]bool{}
-	claims := map[told]bool{}
-	for _, r := range m.Rows {
-		if ids[r.ID] {
-			flaw("row %s comes twice", r.ID)
-		}
-		ids[r.ID] = true
-		if len(r.Actors) == 0 {
-			flaw("row %s is for nobody", r.ID)
-		}
-		from := r.From
-		if len(from) == 0 {
-			from, starts = []Phase{""}, append(starts, r.To)
-		}
-		for _, p := range from {
-			if p != r.To { // a revision leaves a period sealed
-				exits[p] = append(exits[p], r.To)
-			}
-			claims[told{r.ID, r.Command, r.Event, p, r.To}] = true
-			if pair := string(p) + " " + r.Command; pairs[pair] {
-				flaw("%s is decided by two rows", pair)
-			} else {
-				pairs[pair] = true
-			}
-		}
-	}
-	for _, n := range m.Notes {
-		for _, p := range n.In {
-			claims[told{"", n.Command, n.Event, p, p}] = true
-		}
-	}
-	for _, s := range seen {
-		if !claims[s] {
-			flaw("the code does what no row says: %+v", s)
-		}
-	}
-	for c := range claims {
-		if !slices.Contains(seen, c) {
-			flaw("nobody saw the code do %+v", c)
-		}
-	}
-	reached := closure(starts, exits)
-	for _, p := range m.States {
-		terminal := slices.Contains(m.Terminal, p)
-		switch {
-		case !slices.Contains(reached, p):
-			flaw("%s is never reached", p)
-		case terminal != p.Terminal():
-			flaw("table and code differ on whether %s is terminal", p)
-		case terminal && len(exits[p]) > 0:
-			flaw("%s is terminal and has an exit", p)
-		case !terminal && len(exits[p]) == 0:
-			flaw("%s has no exit", p)
-		case !terminal && !slices.ContainsFunc(closure(exits[p], exits), Phase.Terminal):
-			flaw("no terminal state is reached from %s", p)
-		}
-	}
-	for p := range exits {
-		if p != "" && !slices.Contains(m.States, p) {
-			flaw("%s is no state", p)
-		}
-	}
-	return fs
-}
-
-// closure returns the states that can be reached from some.
-func closure(from []Phase, exits map[Phase][]Phase) []Phase {
-	all := slices.Clone(from)
-	for i := 0; i < len(all); i++ {
-		for _, p := range exits[all[i]] {
-			if !slices.Contains(all, p) {
-				all = append(all, p)
-			}
-		}
+		all = append(all, ruletest.Seen[Phase]{Row: w.row, Command: w.when.command.Name(), Event: typed(es[len(es)-1]), From: from, To: st.state.Phase})
 	}
 	return all
 }
 
 // M2.
 func TestTheTableIsCompleteAndTheCodeKeepsToIt(t *testing.T) {
-	for _, f := range flaws(&Machine, testimonies(t)) {
+	for _, f := range ruletest.Flaws(Machine, Phase.Terminal, testimonies(t)) {
 		t.Error(f)
 	}
 }
 
 // A table with a mistake in it must not pass.
 func TestAMistakeInTheTableIsFound(t *testing.T) {
-	seen := testimonies(t)
-	edit := func(id string, f func(*rule.Row[Phase])) func(*rule.Machine[Phase]) {
-		return func(m *rule.Machine[Phase]) {
-			f(&m.Rows[slices.IndexFunc(m.Rows, func(r rule.Row[Phase]) bool { return r.ID == id })])
-		}
-	}
-	for name, spoil := range map[string]func(*rule.Machine[Phase]){
+	ruletest.Mistakes(t, Machine, Phase.Terminal, testimonies(t), map[string]func(*rule.Machine[Phase]){
 		"a row is missing":                func(m *rule.Machine[Phase]) { m.Rows = slices.Delete(m.Rows, 5, 6) },
-		"a row leads elsewhere":           edit("Q3", func(r *rule.Row[Phase]) { r.To = PhaseSealed }),
-		"a row starts nowhere else":       edit("Q3", func(r *rule.Row[Phase]) { r.From = []Phase{PhaseRating} }),
-		"a row starts from one too many":  edit("Q4", func(r *rule.Row[Phase]) { r.From = []Phase{PhaseRating, PhaseProvisional} }),
-		"a voided period goes on":         edit("Q2", func(r *rule.Row[Phase]) { r.From = []Phase{PhaseOpen, PhaseVoided} }),
-		"an event has another name":       edit("Q2", func(r *rule.Row[Phase]) { r.Event = "period-closed" }),
-		"a number comes twice":            edit("Q4", func(r *rule.Row[Phase]) { r.ID = "Q5" }),
-		"nobody may do it":                edit("Q1", func(r *rule.Row[Phase]) { r.Actors = nil }),
+		"a row leads elsewhere":           ruletest.Row("Q3", func(r *rule.Row[Phase]) { r.To = PhaseSealed }),
+		"a row starts nowhere else":       ruletest.Row("Q3", func(r *rule.Row[Phase]) { r.From = []Phase{PhaseRating} }),
+		"a row starts from one too many":  ruletest.Row("Q4", func(r *rule.Row[Phase]) { r.From = []Phase{PhaseRating, PhaseProvisional} }),
+		"a voided period goes on":         ruletest.Row("Q2", func(r *rule.Row[Phase]) { r.From = []Phase{PhaseOpen, PhaseVoided} }),
+		"an event has another name":       ruletest.Row("Q2", func(r *rule.Row[Phase]) { r.Event = "period-closed" }),
+		"a number comes twice":            ruletest.Row("Q4", func(r *rule.Row[Phase]) { r.ID = "Q5" }),
+		"nobody may do it":                ruletest.Row("Q1", func(r *rule.Row[Phase]) { r.Actors = nil }),
 		"a state is missing an end":       func(m *rule.Machine[Phase]) { m.Terminal = m.Terminal[1:] },
 		"a note changes where it applies": func(m *rule.Machine[Phase]) { m.Notes[0].In = []Phase{PhaseOpen} },
 		"a state nobody enters":           func(m *rule.Machine[Phase]) { m.States = append(m.States, "paused") },
-	} {
-		t.Run(name, func(t *testing.T) {
-			m := Machine
-			m.Rows, m.Notes, m.States = slices.Clone(m.Rows), slices.Clone(m.Notes), slices.Clone(m.States)
-			spoil(&m)
-			if len(flaws(&m, seen)) == 0 {
-				t.Error("the mistake was not found")
-			}
-		})
-	}
+	})
 }
 
 // M1. What the table does not list is refused in every state, whoever asks, and the refusal says what is possible.
@@ -295,75 +186,7 @@ func TestNamesAreUnique(t *testing.T) {
 
 // The rule book's own table, where it is at hand, says the same.
 func TestTheTableAgreesWithTheRuleBook(t *testing.T) {
-	folder := os.Getenv("GRIDCASE_SHARED")
-	if folder == "" {
-		folder = filepath.Join("..", "..", "..", "shared")
-	}
-	book, err := os.ReadFile(filepath.Join(folder, "DOMAIN.md"))
-	if err != nil {
-		t.Logf("not compared with the rule book: %v", err)
-		return
-	}
-	lines := bookRows(string(book), Machine.Name)
-	if len(lines) != len(Machine.Rows) {
-		t.Fatalf("the rule book has %d rows, the table %d", len(lines), len(Machine.Rows))
-	}
-	for i, r := range Machine.Rows {
-		if got, want := asBook(r), lines[i]; got != want {
-			t.Errorf("got  %s\nwant %s", got, want)
-		}
-	}
-}
-
-// bookRows reads the table of a machine: number, from, to, command, event and actors of each row.
-func bookRows(book, machine string) []string {
-	_, rest, _ := strings.Cut(book, "<!-- machine: "+machine+";")
-	var rows []string
-	for _, line := range strings.Split(rest, "\n")[1:] {
-		cells := strings.Split(line, "|")
-		if len(cells) < 8 {
-			break
-		}
-		for i := range cells {
-			cells[i] = strings.TrimSpace(cells[i])
-		}
-		if cells[1] == "#" || strings.HasPrefix(cells[1], "-") {
-			continue
-		}
-		event, _, _ := strings.Cut(cells[5], " ")
-		var actors []string
-		for word, role := range map[string]orgs.Role{"evaluator": orgs.Evaluator, "clock": orgs.System} {
-			if strings.HasPrefix(cells[6], word) {
-				actors = append(actors, string(role))
-			}
-		}
-		if strings.HasSuffix(cells[6], "+ 2nd") {
-			actors = append(actors, "+ 2nd")
-		}
-		slices.Sort(actors)
-		rows = append(rows, fmt.Sprint(cells[1], " ", cells[2], " → ", cells[3], " ",
-			strings.TrimSuffix(kebab(cells[4]), "-"+machine), " ", kebab(event), " ", slices.Compact(actors)))
-	}
-	return rows
-}
-
-// asBook writes a row as the rule book does.
-func asBook(r rule.Row[Phase]) string {
-	from := "–"
-	if len(r.From) > 0 {
-		from = strings.Trim(strings.ReplaceAll(fmt.Sprint(r.From), " ", ", "), "[]")
-	}
-	actors := make([]string, len(r.Actors))
-	for i, a := range r.Actors {
-		actors[i] = string(a)
-	}
-	if r.Second != "" {
-		actors = append(actors, "+ 2nd")
-	}
-	slices.Sort(actors)
-	return fmt.Sprint(r.ID, " ", from, " → ", r.To, " ", r.Command, " ", r.Event, " ", actors)
-}
-
-func kebab(s string) string {
-	return strings.ToLower(regexp.MustCompile(`([a-z])([A-Z])`).ReplaceAllString(s, "$1-$2"))
+	ruletest.Book(t, Machine, func(_, cell string) []orgs.Role {
+		return ruletest.Words(cell, map[string]orgs.Role{"^evaluator": orgs.Evaluator, "^clock": orgs.System})
+	})
 }
