@@ -10,6 +10,7 @@ import (
 	"gridcase/domain/duty"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
+	"gridcase/domain/ruletest"
 )
 
 // What happens: everything but due instants, which have tests of their own.
@@ -136,11 +137,11 @@ func TestWhatIsRefused(t *testing.T) {
 			st := given(t, tt.given...)
 			before := len(st.history)
 			es, err := st.does(tt.when)
-			r := refused(err)
+			r := ruletest.Refusal(err)
 			if r == nil || r.Code != tt.code || r.Rule != tt.rule || len(es) > 0 || len(st.history) != before {
 				t.Fatalf("got %v, %v, want %s %s", es, err, tt.code, tt.rule)
 			}
-			if lack := complete(r, st.state); lack != "" {
+			if lack := ruletest.Lack(r, st.state.Phase, Machine); lack != "" {
 				t.Error(lack)
 			}
 		})
@@ -170,7 +171,7 @@ func TestAnAnswerIsOwedAndSilenceNeverGrants(t *testing.T) {
 			break
 		}
 		keys = append(keys, a.Key())
-		if _, err := st.does(by(clock, a.Command.(Command), a.At.Add(-time.Second).Sub(st.now))); refused(err) == nil || refused(err).Rule != "I15" {
+		if _, err := st.does(by(clock, a.Command.(Command), a.At.Add(-time.Second).Sub(st.now))); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Rule != "I15" {
 			t.Errorf("%s a second early: got %v, want I15", a.Key(), err)
 		}
 		es, err := st.does(by(clock, a.Command.(Command), a.At.Sub(st.now)))
@@ -280,7 +281,7 @@ func TestWhatIsNoRepeat(t *testing.T) {
 		t.Errorf("the same again: got %v, %v, want nothing", es, err)
 	}
 	at.Actor = second
-	if _, err := Decide(st.state, Refuse{Reason: "属部门本职"}, at); refused(err) == nil || refused(err).Code != rule.WrongState {
+	if _, err := Decide(st.state, Refuse{Reason: "属部门本职"}, at); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Code != rule.WrongState {
 		t.Errorf("somebody else: got %v, want %s", err, rule.WrongState)
 	}
 }
@@ -328,7 +329,7 @@ func TestAnAdmissionThatOpensNothingIsRefused(t *testing.T) {
 			ask := by(who, asking(func(r *Request) { r.Units, r.Role = tt.units, tt.role }))
 			check := func(id string, err error) {
 				t.Helper()
-				r := refused(err)
+				r := ruletest.Refusal(err)
 				if !tt.refused {
 					if err != nil {
 						t.Errorf("got %v, want none", err)

@@ -12,6 +12,7 @@ import (
 	"gridcase/domain/calendar"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
+	"gridcase/domain/ruletest"
 )
 
 // limits says which clock runs in each state.
@@ -96,7 +97,7 @@ func anyStep(st *story) *rapid.Generator[step] {
 		}
 		s := by(a, c, rapid.SampledFrom([]time.Duration{0, time.Second, time.Hour, 2 * day, 20 * day, 60 * day}).Draw(t, "after"))
 		if c.Name() == "recompute-deadline" {
-			s.rules = shut()
+			s.rules = ruletest.Shut(morning)
 		}
 		if rapid.IntRange(0, 4).Draw(t, "alone") > 0 {
 			s.second = &second
@@ -117,11 +118,11 @@ func TestTheLawsHoldWhateverIsDone(t *testing.T) {
 				at := st.meet(s)
 				before := st.state
 				es, err := Decide(before, s.command, at)
-				switch r := refused(err); {
+				switch r := ruletest.Refusal(err); {
 				case err != nil && r == nil:
 					t.Fatalf("%s by %s in %q: %v", s.command.Name(), at.Actor.ID, before.Phase, err)
-				case r != nil && complete(r, before) != "":
-					t.Fatalf("%s by %s in %q: %s", s.command.Name(), at.Actor.ID, before.Phase, complete(r, before))
+				case r != nil && ruletest.Lack(r, before.Phase, Machine) != "":
+					t.Fatalf("%s by %s in %q: %s", s.command.Name(), at.Actor.ID, before.Phase, ruletest.Lack(r, before.Phase, Machine))
 				case r != nil && len(es) > 0:
 					t.Fatalf("%s was refused and decided %v", s.command.Name(), es)
 				}

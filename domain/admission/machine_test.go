@@ -46,7 +46,7 @@ func testimonies(t *testing.T) []ruletest.Seen[Phase] {
 		if err != nil || len(es) == 0 {
 			t.Fatalf("%s, %s in %q: got %d events, %v, want one", w.row, w.when.command.Name(), from, len(es), err)
 		}
-		all = append(all, ruletest.Seen[Phase]{Row: w.row, Command: w.when.command.Name(), Event: typed(es[0]), From: from, To: st.state.Phase})
+		all = append(all, ruletest.Seen[Phase]{Row: w.row, Command: w.when.command.Name(), Event: ruletest.Word(es[0]), From: from, To: st.state.Phase})
 	}
 	return all
 }
@@ -86,10 +86,10 @@ func TestWhatTheTableDoesNotListIsRefused(t *testing.T) {
 			for _, a := range []rule.Actor{asker, officer, clock} {
 				st := given(t, steps...)
 				es, err := st.does(both(a, second, c))
-				r := refused(err)
+				r := ruletest.Refusal(err)
 				if r == nil || r.Code != rule.WrongState || len(es) > 0 {
 					t.Errorf("%s by %s in %q: got %v, %v, want %s", c.Name(), a.ID, phase, es, err, rule.WrongState)
-				} else if lack := complete(r, st.state); lack != "" {
+				} else if lack := ruletest.Lack(r, st.state.Phase, Machine); lack != "" {
 					t.Errorf("%s by %s in %q: %s", c.Name(), a.ID, phase, lack)
 				}
 			}
@@ -119,7 +119,7 @@ func TestOnlyTheNamedRolesAct(t *testing.T) {
 			at := st.meet(w.when)
 			at.Actor.Role = role
 			_, err := Decide(st.state, w.when.command, at)
-			if r := refused(err); r == nil || r.Code != rule.RoleMissing {
+			if r := ruletest.Refusal(err); r == nil || r.Code != rule.RoleMissing {
 				t.Errorf("%s by a %s in %q: got %v, want %s", w.when.command.Name(), role, st.state.Phase, err, rule.RoleMissing)
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gridcase/domain/calendar"
+	"gridcase/domain/ruletest"
 )
 
 // newYear is Thursday 31 December 2026, 10:00 in the city: nobody knows yet what of January is off.
@@ -50,7 +51,7 @@ func TestANoticeSettlesWhenARequestIsToBeDecided(t *testing.T) {
 	if es, err := st.does(settle); len(es) > 0 || err != nil {
 		t.Errorf("without the notice: got %v, %v; want nothing", es, err)
 	}
-	if es, err := st.does(by(as("arbiter", nextDistrict), settle.command).under(noticed(t))); len(es) > 0 || refused(err) == nil {
+	if es, err := st.does(by(as("arbiter", nextDistrict), settle.command).under(noticed(t))); len(es) > 0 || ruletest.Refusal(err) == nil {
 		t.Errorf("by the next district: got %v, %v; want it refused", es, err)
 	}
 	es, err := st.does(settle.under(noticed(t)))
@@ -65,7 +66,7 @@ func TestANoticeSettlesWhenARequestIsToBeDecided(t *testing.T) {
 	if es, err := st.does(by(clock, ExpireClock{old.ID})); len(es) > 0 || err != nil {
 		t.Errorf("the old due on the 22nd: got %v, %v; want nothing", es, err)
 	}
-	if es, err := st.does(by(clock, ExpireClock{d.ID})); len(es) > 0 || refused(err) == nil {
+	if es, err := st.does(by(clock, ExpireClock{d.ID})); len(es) > 0 || ruletest.Refusal(err) == nil {
 		t.Errorf("the new one: got %v, %v; want it refused", es, err)
 	}
 	if es, err := st.does(by(clock, ExpireClock{d.ID}, day)); len(es) != 2 || err != nil {
@@ -77,7 +78,7 @@ func TestANoticeSettlesWhenARequestIsToBeDecided(t *testing.T) {
 	if es, err := st.does(by(asker, Withdraw{})); len(es) != 1 || err != nil {
 		t.Fatal(es, err)
 	}
-	if _, err := st.does(settle.under(noticed(t))); refused(err) == nil {
+	if _, err := st.does(settle.under(noticed(t))); ruletest.Refusal(err) == nil {
 		t.Errorf("withdrawn: got %v, want it refused", err)
 	}
 }

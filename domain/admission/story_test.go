@@ -1,9 +1,7 @@
 package admission
 
 import (
-	"errors"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +9,7 @@ import (
 	"gridcase/domain/duty"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
+	"gridcase/domain/ruletest"
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
 )
@@ -179,31 +178,6 @@ func given(t *testing.T, steps ...step) *story {
 // when appends steps to a beginning.
 func when(beginning []step, steps ...step) []step { return append(slices.Clip(beginning), steps...) }
 
-func refused(err error) *rule.Refusal {
-	var r *rule.Refusal
-	errors.As(err, &r)
-	return r
-}
-
-// complete says what a refusal lacks to be shown to a clerk.
-func complete(r *rule.Refusal, s State) string {
-	switch {
-	case r.Rule == "":
-		return "no rule number"
-	case r.Detail.En == "" || strings.TrimFunc(r.Detail.Zh, func(c rune) bool { return c < 0x3000 }) == "":
-		return "not said in both languages"
-	case r.State != string(s.Phase) || !slices.Equal(r.Possible, Machine.Possible(s.Phase)):
-		return "state or possible commands are missing"
-	}
-	return ""
-}
-
-// typed returns the name of an event without its version, as the table has it.
-func typed(e Event) string {
-	name, _, _ := strings.Cut(e.EventType(), "/")
-	return name
-}
-
 // asking is a request as it succeeds; change makes another one of it.
 func asking(change ...func(*Request)) Request {
 	r := Request{Matter: "120101", Role: duty.Lead, Units: []orgs.UnitCode{home}, From: first, Until: last, Task: "汛期入户排查", Basis: "防汛条例第十条", Staff: 3, Budget: 500_000}
@@ -225,7 +199,7 @@ func (st *story) due() string {
 var (
 	isRequested = []step{by(asker, asking())}
 	isReviewing = when(isRequested, by(officer, OpenReview{}))
-	recounting  = by(arbiter, RecomputeDeadline{ID: "admission/0/0/1", Reason: "放假通知已更正"}).under(shut())
+	recounting  = by(arbiter, RecomputeDeadline{ID: "admission/0/0/1", Reason: "放假通知已更正"}).under(ruletest.Shut(morning))
 	granting    = both(officer, second, Grant{Funding: "呼财〔2026〕7号"})
 	isGranted   = when(isReviewing, granting)
 	isRefused   = when(isReviewing, by(officer, Refuse{Reason: "属部门本职"}))
@@ -244,19 +218,3 @@ var reach = map[Phase][]step{
 var commands = []Command{asking(), OpenReview{}, Withdraw{}, granting.command, Refuse{Reason: "理由"}, Revoke{Reason: "理由"}, Expire{"expiry/0/0/2"},
 	RecordOpinion{Supports: true}, RecordFunding{Reference: sealed.Public("凭证")}, RaiseWarning{"admission/0/0/1"}, ExpireClock{"admission/0/0/1"},
 	RecomputeDeadline{ID: "admission/0/0/1", Reason: "放假通知已更正"}}
-
-// shut are the rules when a correction has taken all days off from the morning until the end of September, and natural days roll:
-// whatever is counted in days, or in hours of service, falls later.
-func shut() calendar.Rules {
-	n := calendar.Notice{Year: 2026, Source: "https://example.org/shut"}
-	for d := calendar.DateOf(morning); d <= calendar.DateOf(morning)+212; d++ {
-		n.Off = append(n.Off, d)
-	}
-	c, err := calendar.China().With(n)
-	if err != nil {
-		panic(err)
-	}
-	p := calendar.DefaultPolicy()
-	p.NaturalRoll = calendar.NextWorkingDay
-	return calendar.Rules{Calendar: c, Policy: p}
-}

@@ -14,6 +14,7 @@ import (
 	"gridcase/domain/escalation"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
+	"gridcase/domain/ruletest"
 	"gridcase/domain/stream"
 )
 
@@ -38,7 +39,7 @@ func told(es []entry) []string {
 		case CallbackWaived:
 			lines = append(lines, on+"waived "+e.Cause)
 		default:
-			lines = append(lines, on+typed(e))
+			lines = append(lines, on+ruletest.Word(e))
 		}
 	}
 	return lines
@@ -148,7 +149,7 @@ func TestAnOldAnswerIsWaivedByHand(t *testing.T) {
 	if as := st.state.Alarms(); len(as) > 0 {
 		t.Errorf("got %+v, want no alarm", as)
 	}
-	if _, err := st.does(by(clock, WaiveCallback{Cause: "unreached"}, 30*day)); refused(err) == nil {
+	if _, err := st.does(by(clock, WaiveCallback{Cause: "unreached"}, 30*day)); ruletest.Refusal(err) == nil {
 		t.Error("the clock waived what it had no time for")
 	}
 	if es, err := st.does(by(caller, WaiveCallback{Cause: "unreached"}, orders(verified))); len(es) != 1 || err != nil {
@@ -159,12 +160,12 @@ func TestAnOldAnswerIsWaivedByHand(t *testing.T) {
 func TestTheClockWaivesForTheCauseThereIs(t *testing.T) {
 	for _, cause := range []string{"anonymous", "do_not_call", "unreached", "", "?"} {
 		st := given(t, isAnswered)
-		if es, err := st.does(by(clock, WaiveCallback{Cause: cause}, 30*day)); refused(err) == nil || refused(err).Rule != "D18" {
+		if es, err := st.does(by(clock, WaiveCallback{Cause: cause}, 30*day)); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Rule != "D18" {
 			t.Errorf("%q: got %v, %v, want a refusal under D18", cause, es, err)
 		}
 	}
 	st := given(t, isAnswered)
-	if _, err := st.does(by(caller, WaiveCallback{Cause: "not_called"}, orders(verified), 30*day)); refused(err) == nil {
+	if _, err := st.does(by(caller, WaiveCallback{Cause: "not_called"}, orders(verified), 30*day)); ruletest.Refusal(err) == nil {
 		t.Error("a caller waived for not calling")
 	}
 }
@@ -294,7 +295,7 @@ func (h hand) run(t fataler, st *story, until time.Time, down bool, fired map[st
 			es, err := Decide(st.state, a.Command.(Command), at)
 			return es, at, err
 		}
-		if es, _, err := ask(a.At.Add(-time.Second)); refused(err) == nil || refused(err).Rule != "I15" || len(es) > 0 {
+		if es, _, err := ask(a.At.Add(-time.Second)); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Rule != "I15" || len(es) > 0 {
 			t.Fatalf("(a) %s of %s a second early: got %v, %v", a.Step, a.ID, es, err)
 		}
 		if es, _, err := ask(a.At); err != nil || len(es) == 0 {

@@ -13,6 +13,7 @@ import (
 	"gridcase/domain/calendar"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
+	"gridcase/domain/ruletest"
 	"gridcase/domain/stream"
 )
 
@@ -105,7 +106,7 @@ type fataler interface{ Fatalf(string, ...any) }
 // inTable reports whether the table has the step.
 func inTable(from, to Phase, e Event) bool {
 	for _, r := range Machine.Rows {
-		if r.Event == typed(e) && r.To == to && (slices.Contains(r.From, from) || from == "" && len(r.From) == 0) {
+		if r.Event == ruletest.Word(e) && r.To == to && (slices.Contains(r.From, from) || from == "" && len(r.From) == 0) {
 			if c, ok := e.(CallbackRecorded); !ok || string(c.Result) == r.Variant {
 				return true
 			}
@@ -115,7 +116,7 @@ func inTable(from, to Phase, e Event) bool {
 		return from == to && !to.Terminal()
 	}
 	return from == to && slices.ContainsFunc(Machine.Notes, func(n rule.Note[Phase]) bool {
-		return n.Event == typed(e) && slices.Contains(n.In, from)
+		return n.Event == ruletest.Word(e) && slices.Contains(n.In, from)
 	})
 }
 
@@ -265,11 +266,11 @@ func takes(t *rapid.T, st *story, x step) {
 	at := st.meet(x)
 	es, err := Decide(before, x.command, at)
 	if err != nil {
-		r := refused(err)
+		r := ruletest.Refusal(err)
 		if r == nil || len(es) > 0 || !slices.Contains(codes, r.Code) {
 			t.Fatalf("%s in %q: got %v, %v; want a refusal", x.command.Name(), before.Phase, es, err)
 		}
-		if lack := complete(r, before); lack != "" {
+		if lack := ruletest.Lack(r, before.Phase, Machine); lack != "" {
 			t.Fatalf("%s in %q: %v: %s", x.command.Name(), before.Phase, r, lack)
 		}
 		return
@@ -347,8 +348,8 @@ func TestLawsHoldWhateverAnybodyTries(t *testing.T) {
 			}
 		}
 		for _, e := range everyEvent() {
-			if taken[typed(e)] == 0 {
-				names = append(names, typed(e))
+			if taken[ruletest.Word(e)] == 0 {
+				names = append(names, ruletest.Word(e))
 			}
 		}
 		return names
@@ -380,7 +381,7 @@ func live(t *rapid.T, seen map[Phase]int, taken map[string]int) {
 		seen[st.state.Phase]++
 	}
 	for _, e := range st.history {
-		taken[typed(e.event)]++
+		taken[ruletest.Word(e.event)]++
 	}
 	// States that were handed out did not change since.
 	s := State{ID: self}

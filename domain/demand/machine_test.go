@@ -15,6 +15,7 @@ import (
 	"gridcase/domain/calendar"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
+	"gridcase/domain/ruletest"
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
 )
@@ -63,7 +64,7 @@ var notes = map[string]step{
 	"record-callback-attempt": by(caller, RecordCallbackAttempt{Means: "phone"}, orders(verified)),
 	"rerate":                  by(resident, Rerate{Grade: 3, Resolved: true}),
 	"note-progress":           by(manager, NoteProgress{From: source, State: "handling", Unit: grid.Unit()}),
-	"recompute-deadline":      by(arbiter, RecomputeDeadline{Reason: "放假通知已更正"}, shut()),
+	"recompute-deadline":      by(arbiter, RecomputeDeadline{Reason: "放假通知已更正"}, ruletest.Shut(morning)),
 	"raise-warning":           by(clock, RaiseWarning{}),
 	"expire-clock":            by(clock, ExpireClock{}),
 }
@@ -113,7 +114,7 @@ func driven(t *testing.T, m rule.Machine[Phase]) []string {
 				fault("%s from %q: decided %v, %v", r.ID, from, es, err)
 				continue
 			}
-			if got := typed(es[0]); got != r.Event || s.command.Name() != r.Command {
+			if got := ruletest.Word(es[0]); got != r.Event || s.command.Name() != r.Command {
 				fault("%s from %q: %s decided %s, the table says %s, %s", r.ID, from, s.command.Name(), got, r.Command, r.Event)
 			}
 			if e, ok := es[0].(CallbackRecorded); ok && string(e.Result) != r.Variant {
@@ -142,7 +143,7 @@ func driven(t *testing.T, m rule.Machine[Phase]) []string {
 			}
 			st := given(t, steps)
 			es, err := st.does(s)
-			if err != nil || !alone(es) || typed(es[0]) != n.Event || st.state.Phase != in {
+			if err != nil || !alone(es) || ruletest.Word(es[0]) != n.Event || st.state.Phase != in {
 				fault("%s in %q: decided %v, %v, now %q; the table says %s", n.Command, in, es, err, st.state.Phase, n.Event)
 			}
 		}
@@ -332,11 +333,11 @@ func TestWhatTheTableDoesNotListIsRefused(t *testing.T) {
 			for _, role := range append(orgs.Roles(), orgs.System) {
 				st := given(t, reach[p])
 				es, err := st.does(by(rule.Actor{ID: "k-anyone", Role: role, Unit: city}, c, topics(heating, parking), orders(verified)))
-				r := refused(err)
+				r := ruletest.Refusal(err)
 				if len(es) != 0 || r == nil || r.Code != rule.WrongState || r.Rule != "M1" {
 					t.Fatalf("%s in %q as %s: decided %v, %v; want wrong_state", c.Name(), p, role, es, err)
 				}
-				if lack := complete(r, st.state); lack != "" {
+				if lack := ruletest.Lack(r, st.state.Phase, Machine); lack != "" {
 					t.Fatalf("%s in %q: %s", c.Name(), p, lack)
 				}
 				if slices.Contains(r.Possible, c.Name()) {
@@ -363,11 +364,11 @@ func TestWhoIsNotNamedInTheRowIsRefused(t *testing.T) {
 				}
 				st := given(t, reach[p])
 				es, err := st.does(by(rule.Actor{ID: "k-anyone", Role: role, Unit: city}, c))
-				r := refused(err)
+				r := ruletest.Refusal(err)
 				if len(es) != 0 || r == nil || r.Code != rule.RoleMissing {
 					t.Fatalf("%s in %q as %s: decided %v, %v; want role_missing", c.Name(), p, role, es, err)
 				}
-				if lack := complete(r, st.state); lack != "" {
+				if lack := ruletest.Lack(r, st.state.Phase, Machine); lack != "" {
 					t.Fatalf("%s in %q: %s", c.Name(), p, lack)
 				}
 			}
@@ -409,7 +410,7 @@ func TestNamesAreUniqueAndAllOfThemAreInTheTable(t *testing.T) {
 		inTable = append(inTable, n.Event)
 	}
 	for _, e := range everyEvent() {
-		if _, rides := e.(Escalated); !rides && !slices.Contains(inTable, typed(e)) {
+		if _, rides := e.(Escalated); !rides && !slices.Contains(inTable, ruletest.Word(e)) {
 			t.Errorf("%s is not in the table", e.EventType())
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gridcase/domain/calendar"
+	"gridcase/domain/ruletest"
 )
 
 // newYear is Thursday 31 December 2026, 10:00 in the city: nobody knows yet what of January is off.
@@ -59,7 +60,7 @@ func TestANoticeSettlesWhatWasPromised(t *testing.T) {
 	}
 	for id, want := range map[string]string{old.ID: "", d.ID: "I15"} {
 		es, err := st.does(by(clock, ExpireClock{id}, instant(january(2).Start())))
-		if r := refused(err); len(es) > 0 || want == "" && err != nil || want != "" && (r == nil || r.Rule != want) {
+		if r := ruletest.Refusal(err); len(es) > 0 || want == "" && err != nil || want != "" && (r == nil || r.Rule != want) {
 			t.Errorf("%s on 2 January: got %v, %v", id, es, err)
 		}
 	}
@@ -91,7 +92,7 @@ func TestTheWaiverMovesWithTheCallback(t *testing.T) {
 
 func TestNothingIsSettledWhereNoClockRuns(t *testing.T) {
 	st := given(t, []step{by(resident, raise, instant(newYear)), by(resident, Withdraw{})})
-	if _, err := st.does(by(manager, RecomputeDeadline{ID: "accept/1/0/1", Reason: "通知已发布"}, noticed(t))); refused(err) == nil {
+	if _, err := st.does(by(manager, RecomputeDeadline{ID: "accept/1/0/1", Reason: "通知已发布"}, noticed(t))); ruletest.Refusal(err) == nil {
 		t.Errorf("got %v, want it refused", err)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"gridcase/domain/calendar"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
+	"gridcase/domain/ruletest"
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
 )
@@ -424,14 +425,14 @@ func TestWhatTheRulesRefuse(t *testing.T) {
 			st := given(t, tt.given)
 			before, length := st.state, len(st.history)
 			es, err := st.does(tt.when)
-			r := refused(err)
+			r := ruletest.Refusal(err)
 			if r == nil || len(es) != 0 {
 				t.Fatalf("got %v, %v; want a refusal", es, err)
 			}
 			if r.Code != tt.code || r.Rule != tt.rule || !strings.Contains(r.Detail.En, tt.says) {
 				t.Errorf("got %v, want %s (%s): … %s …", r, tt.code, tt.rule, tt.says)
 			}
-			if lack := complete(r, before); lack != "" {
+			if lack := ruletest.Lack(r, before.Phase, Machine); lack != "" {
 				t.Error(lack)
 			}
 			if len(st.history) != length {
@@ -623,7 +624,7 @@ func TestWithoutTheNextYearsNoticeNothingIsPromised(t *testing.T) {
 	strict := policy(func(p *calendar.Policy) { p.Missing = calendar.RefuseUncertain })
 	late := instant(time.Date(2026, 12, 30, 1, 0, 0, 0, time.UTC))
 	es, err := begin().does(by(resident, raise, strict, late))
-	if len(es) != 0 || !errors.Is(err, calendar.ErrUnknownYear) || refused(err) != nil {
+	if len(es) != 0 || !errors.Is(err, calendar.ErrUnknownYear) || ruletest.Refusal(err) != nil {
 		t.Errorf("raise: got %v, %v; want %v", es, err, calendar.ErrUnknownYear)
 	}
 	st := given(t, isInTopic)
@@ -646,7 +647,7 @@ func TestACallerMustKnowEveryOrderThatEverHandledIt(t *testing.T) {
 	}
 	// The agency handles it now, the home grid did before: a caller of the community is of the grid's body.
 	es, err := st.does(by(rule.Actor{ID: "k-grid-caller", Role: orgs.CallbackAgent, Unit: home}, happy, orders(valves, ledBy(home))))
-	if r := refused(err); r == nil || r.Code != rule.SameUnit {
+	if r := ruletest.Refusal(err); r == nil || r.Code != rule.SameUnit {
 		t.Errorf("got %v, %v; want same_unit", es, err)
 	}
 }

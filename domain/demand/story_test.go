@@ -1,11 +1,9 @@
 package demand
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -254,22 +252,6 @@ func (st *story) apt(s step) step {
 	return s
 }
 
-// shut are the rules when a correction has taken all days off from the morning until the end of September, and natural days roll:
-// whatever is counted in days, or in hours of service, falls later.
-func shut() calendar.Rules {
-	n := calendar.Notice{Year: 2026, Source: "https://example.org/shut"}
-	for d := calendar.DateOf(morning); d <= calendar.DateOf(morning)+212; d++ {
-		n.Off = append(n.Off, d)
-	}
-	c, err := calendar.China().With(n)
-	if err != nil {
-		panic(err)
-	}
-	p := calendar.DefaultPolicy()
-	p.NaturalRoll = calendar.NextWorkingDay
-	return calendar.Rules{Calendar: c, Policy: p}
-}
-
 // does takes a step and appends what it decides.
 func (st *story) does(s step) ([]Event, error) {
 	s = st.apt(s)
@@ -296,34 +278,6 @@ func given(t *testing.T, steps ...[]step) *story {
 // when appends steps to a beginning.
 func when(beginning []step, steps ...step) []step {
 	return append(slices.Clip(beginning), steps...)
-}
-
-// refused finds the refusal in an error.
-func refused(err error) *rule.Refusal {
-	var r *rule.Refusal
-	errors.As(err, &r)
-	return r
-}
-
-// complete lists what a refusal lacks to be shown to a clerk.
-func complete(r *rule.Refusal, s State) string {
-	switch {
-	case r.Rule == "":
-		return "no rule number"
-	case r.Detail.En == "" || strings.TrimFunc(r.Detail.Zh, func(c rune) bool { return c < 0x3000 }) == "":
-		return fmt.Sprintf("not said in both languages: %+v", r.Detail)
-	case r.State != string(s.Phase):
-		return fmt.Sprintf("state %q, want %q", r.State, s.Phase)
-	case !slices.Equal(r.Possible, Machine.Possible(s.Phase)):
-		return fmt.Sprintf("possible %v, want %v", r.Possible, Machine.Possible(s.Phase))
-	}
-	return ""
-}
-
-// typed returns the name of an event without its version, as the table has it.
-func typed(e Event) string {
-	name, _, _ := strings.Cut(e.EventType(), "/")
-	return name
 }
 
 // dues returns the clocks an event starts, in declared order.

@@ -11,6 +11,7 @@ import (
 
 	"gridcase/domain/calendar"
 	"gridcase/domain/rule"
+	"gridcase/domain/ruletest"
 	"gridcase/domain/stream"
 )
 
@@ -44,7 +45,7 @@ func (h hand) run(t fataler, st *story, until time.Time, down bool, fired map[st
 		if n == 50 {
 			t.Fatalf("a sweep without end: %s of %s", a.Step, a.ID)
 		}
-		if es, _, err := st.askClock(a, a.At.Add(-time.Second)); refused(err) == nil || refused(err).Code != rule.GuardFailed || len(es) > 0 {
+		if es, _, err := st.askClock(a, a.At.Add(-time.Second)); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Code != rule.GuardFailed || len(es) > 0 {
 			t.Fatalf("(a) %s of %s a second early: got %v, %v", a.Step, a.ID, es, err)
 		}
 		if es, _, err := st.askClock(a, a.At); err != nil || len(es) == 0 {
@@ -128,7 +129,7 @@ func TestTheClockKeepsItsLaws(t *testing.T) {
 				case WarningRaised:
 					seen["warning "+string(e.Clock)]++
 				default:
-					seen[typed(e)]++
+					seen[ruletest.Word(e)]++
 				}
 			}
 		}
@@ -246,7 +247,7 @@ func TestWhatTheClockDoes(t *testing.T) {
 				case Escalated:
 					got = append(got, on+fmt.Sprintf("%s %d to %d %s", e.Rule, e.From, e.To, e.Unit))
 				default:
-					got = append(got, on+typed(e))
+					got = append(got, on+ruletest.Word(e))
 				}
 			}
 			if len(got) > len(c.want) && len(c.want) > 0 && c.given[len(c.given)-1].command.Name() != "open" {
@@ -286,7 +287,7 @@ func TestTheClockAskedTwiceDecidesNothing(t *testing.T) {
 	}
 	low := given(t, isFailed...)
 	d, _ = low.state.Running.Get(calendar.Refer)
-	if es, err := low.does(by(clock, ExpireClock{d.ID}, 30*day)); refused(err) == nil || refused(err).Rule != "P6" {
+	if es, err := low.does(by(clock, ExpireClock{d.ID}, 30*day)); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Rule != "P6" {
 		t.Errorf("below the top rung: got %v, %v, want a refusal under P6", es, err)
 	}
 }

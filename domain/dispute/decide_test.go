@@ -12,6 +12,7 @@ import (
 	"gridcase/domain/calendar"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
+	"gridcase/domain/ruletest"
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
 )
@@ -89,13 +90,13 @@ func TestWhatIsNoRepeat(t *testing.T) {
 	} {
 		other := at
 		change(&other)
-		if _, err := Decide(st.state, RecordFulfilment{}, other); refused(err) == nil || refused(err).Code != rule.WrongState {
+		if _, err := Decide(st.state, RecordFulfilment{}, other); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Code != rule.WrongState {
 			t.Errorf("%s: got %v, want %s", name, err, rule.WrongState)
 		}
 	}
 	st = given(t, isFailed...)
 	at = st.meet(by(med, FailMediation{Reason: "另一个理由"}, time.Duration(0)))
-	if _, err := Decide(st.state, FailMediation{Reason: "另一个理由"}, at); refused(err) == nil {
+	if _, err := Decide(st.state, FailMediation{Reason: "另一个理由"}, at); ruletest.Refusal(err) == nil {
 		t.Errorf("another reason: got %v, want a refusal", err)
 	}
 }
@@ -183,14 +184,14 @@ func TestWhatIsRefused(t *testing.T) {
 			st := given(t, tt.given...)
 			before := st.state
 			es, err := st.does(tt.when)
-			r := refused(err)
+			r := ruletest.Refusal(err)
 			if r == nil || len(es) > 0 {
 				t.Fatalf("got %v, %v, want a refusal", es, err)
 			}
 			if r.Code != tt.code || r.Rule != tt.rule {
 				t.Errorf("got %s (%s), want %s (%s): %s", r.Code, r.Rule, tt.code, tt.rule, r.Detail.En)
 			}
-			if lack := complete(r, st.state); lack != "" {
+			if lack := ruletest.Lack(r, st.state.Phase, Machine); lack != "" {
 				t.Error(lack)
 			}
 			if !reflect.DeepEqual(st.state, before) {
@@ -229,7 +230,7 @@ func TestEachRungHasItsMediators(t *testing.T) {
 // A dispute in one grid is not its neighbour's.
 func TestAGridMediatesOnlyWhatLiesInIt(t *testing.T) {
 	steps := []step{by(manager, Open{Demand: demandID, Rung: Grid, Unit: grid})}
-	if _, err := given(t, steps...).does(by(mediatorOf(nextGrid), accept)); refused(err) == nil {
+	if _, err := given(t, steps...).does(by(mediatorOf(nextGrid), accept)); ruletest.Refusal(err) == nil {
 		t.Errorf("the neighbouring grid: got %v, want a refusal", err)
 	}
 	given(t, when(steps, by(mediatorOf(grid), accept), by(mediatorOf(grid), fail), by(mediatorOf(grid), ReferUp{}), by(med, accept))...)
@@ -298,7 +299,7 @@ func TestTheClockActsAfterTheDueSecond(t *testing.T) {
 	} {
 		st := given(t, tt.given...)
 		due, _ := st.state.Running.Next()
-		if _, err := st.does(by(clock, tt.do, due.Add(999*time.Millisecond).Sub(st.now))); refused(err) == nil {
+		if _, err := st.does(by(clock, tt.do, due.Add(999*time.Millisecond).Sub(st.now))); ruletest.Refusal(err) == nil {
 			t.Errorf("%s within the due second: got %v, want a refusal", tt.do.Name(), err)
 		}
 		if es, err := st.does(by(clock, tt.do, time.Millisecond)); len(es) != 1 || err != nil {
@@ -316,7 +317,7 @@ func TestTheClockActsAfterTheDueSecond(t *testing.T) {
 func TestTheClockNeedsAClockThatRuns(t *testing.T) {
 	st := given(t, isOpened...)
 	st.state.Running = nil
-	if _, err := st.does(by(clock, DeclineMediation{}, 40*day)); refused(err) == nil || refused(err).Rule != "P3" {
+	if _, err := st.does(by(clock, DeclineMediation{}, 40*day)); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Rule != "P3" {
 		t.Errorf("got %v, want a refusal under P3", err)
 	}
 }
@@ -327,7 +328,7 @@ func TestEachRungBeginsAnew(t *testing.T) {
 	if s := st.state; s.Rung != Street || s.Mediator != "" || s.Extended || s.Unit != home {
 		t.Fatalf("got rung %d, mediator %q, extended %v, unit %s, want a fresh rung 3 at %s", s.Rung, s.Mediator, s.Extended, s.Unit, home)
 	}
-	if _, err := st.does(by(med, accept)); refused(err) == nil {
+	if _, err := st.does(by(med, accept)); ruletest.Refusal(err) == nil {
 		t.Errorf("the community accepts at the street's rung: got %v, want a refusal", err)
 	}
 	for _, s := range []step{by(atRung[Street], accept), by(atRung[Street], extend), by(atRung[Street], agree)} {
@@ -415,7 +416,7 @@ func TestACalendarThatDoesNotReachIsAnError(t *testing.T) {
 	} {
 		st := given(t, w.given...)
 		es, err := st.does(w.when)
-		if !errors.Is(err, calendar.ErrUnknownYear) || refused(err) != nil || len(es) > 0 || !strings.Contains(fmt.Sprint(err), self.String()) {
+		if !errors.Is(err, calendar.ErrUnknownYear) || ruletest.Refusal(err) != nil || len(es) > 0 || !strings.Contains(fmt.Sprint(err), self.String()) {
 			t.Errorf("%s: got %v, %v, want %v about %s", w.when.command.Name(), es, err, calendar.ErrUnknownYear, self)
 		}
 	}
@@ -431,7 +432,7 @@ func TestAnExtensionIsNoLongerThanTheRung(t *testing.T) {
 	}
 	short := calendar.Rules{Calendar: calendar.China(), Policy: p}
 	st := given(t, by(manager, open, short), by(med, accept, short))
-	if _, err := st.does(by(med, ExtendRung{Amount: 11, Consent: true}, short)); refused(err) == nil {
+	if _, err := st.does(by(med, ExtendRung{Amount: 11, Consent: true}, short)); ruletest.Refusal(err) == nil {
 		t.Errorf("11 days on 10: got %v, want a refusal", err)
 	}
 	if _, err := st.does(by(med, ExtendRung{Amount: 10, Consent: true}, short)); err != nil {

@@ -12,6 +12,7 @@ import (
 	"gridcase/domain/calendar"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
+	"gridcase/domain/ruletest"
 )
 
 // limits says which clock runs in each state.
@@ -181,11 +182,11 @@ func anything(t *rapid.T, st *story, units *orgs.Tree) {
 	at := st.meet(s)
 	before := st.state
 	es, err := Decide(before, s.command, at)
-	switch r := refused(err); {
+	switch r := ruletest.Refusal(err); {
 	case err != nil && r == nil:
 		t.Fatalf("%s by %s in %q: %v", s.command.Name(), at.Actor.ID, before.Phase, err)
-	case r != nil && complete(r, before) != "":
-		t.Fatalf("%s by %s in %q: %s", s.command.Name(), at.Actor.ID, before.Phase, complete(r, before))
+	case r != nil && ruletest.Lack(r, before.Phase, Machine) != "":
+		t.Fatalf("%s by %s in %q: %s", s.command.Name(), at.Actor.ID, before.Phase, ruletest.Lack(r, before.Phase, Machine))
 	case r != nil && len(es) > 0:
 		t.Fatalf("%s was refused and decided %v", s.command.Name(), es)
 	}

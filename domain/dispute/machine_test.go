@@ -58,7 +58,7 @@ func testimonies(t *testing.T) []ruletest.Seen[Phase] {
 		if err != nil || !alone(es) {
 			t.Fatalf("%s, %s in %q: got %d events, %v, want one", w.row, w.when.command.Name(), from, len(es), err)
 		}
-		all = append(all, ruletest.Seen[Phase]{Row: w.row, Command: w.when.command.Name(), Event: typed(es[0]), From: from, To: st.state.Phase})
+		all = append(all, ruletest.Seen[Phase]{Row: w.row, Command: w.when.command.Name(), Event: ruletest.Word(es[0]), From: from, To: st.state.Phase})
 	}
 	return all
 }
@@ -102,10 +102,10 @@ func TestWhatTheTableDoesNotListIsRefused(t *testing.T) {
 			for _, a := range []rule.Actor{med, party, manager} {
 				st := given(t, steps...)
 				es, err := st.does(by(a, c))
-				r := refused(err)
+				r := ruletest.Refusal(err)
 				if r == nil || r.Code != rule.WrongState || len(es) > 0 {
 					t.Errorf("%s by %s in %q: got %v, %v, want %s", c.Name(), a.ID, phase, es, err, rule.WrongState)
-				} else if lack := complete(r, st.state); lack != "" {
+				} else if lack := ruletest.Lack(r, st.state.Phase, Machine); lack != "" {
 					t.Errorf("%s by %s in %q: %s", c.Name(), a.ID, phase, lack)
 				}
 			}
@@ -143,7 +143,7 @@ func TestOnlyTheNamedRolesAct(t *testing.T) {
 
 func refusedBy(s State, c Command, at rule.At) *rule.Refusal {
 	_, err := Decide(s, c, at)
-	return refused(err)
+	return ruletest.Refusal(err)
 }
 
 // M3.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"gridcase/domain/calendar"
+	"gridcase/domain/ruletest"
 )
 
 // newYear is Thursday 31 December 2026, 10:00 in the city: nobody knows yet what of January is off.
@@ -70,7 +71,7 @@ func TestANoticeSettlesWhenADisputeGoesOn(t *testing.T) {
 			continue
 		}
 		st.now = old.Due
-		if es, err := st.does(by(clock, ReferUp{})); len(es) > 0 || refused(err) == nil {
+		if es, err := st.does(by(clock, ReferUp{})); len(es) > 0 || ruletest.Refusal(err) == nil {
 			t.Errorf("%s, when the old due is over: got %v, %v; want it refused", c.name, es, err)
 		}
 		st.now = d.Due

@@ -1,7 +1,6 @@
 package evaluation
 
 import (
-	"errors"
 	"reflect"
 	"slices"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"gridcase/domain/calendar"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
+	"gridcase/domain/ruletest"
 	"gridcase/domain/stream"
 )
 
@@ -144,12 +144,6 @@ func (s scene) decide(state State) ([]Event, error) {
 	return Decide(state, s.submit, s.at())
 }
 
-func refused(err error) *rule.Refusal {
-	var r *rule.Refusal
-	errors.As(err, &r)
-	return r
-}
-
 func scoped(scope string) func(*scene) {
 	return func(s *scene) { s.facts.Schemes[0].Scheme = scheme(scope) }
 }
@@ -254,7 +248,7 @@ func TestWhatIsRefused(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			es, err := usual(tt.when).decide(State{})
-			r := refused(err)
+			r := ruletest.Refusal(err)
 			if r == nil || len(es) > 0 || r.Code != tt.code || r.Rule != tt.rule {
 				t.Fatalf("got %v, %v, want %s (%s)", es, err, tt.code, tt.rule)
 			}
@@ -266,7 +260,7 @@ func TestWhatIsRefused(t *testing.T) {
 	s := usual(nil)
 	at := s.at()
 	at.Occurred = at.Recorded.Add(time.Second)
-	if _, err := Decide(State{ID: s.stream()}, Submit{Period: period, Unit: agency, Items: four}, at); refused(err) == nil || refused(err).Rule != "I18" {
+	if _, err := Decide(State{ID: s.stream()}, Submit{Period: period, Unit: agency, Items: four}, at); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Rule != "I18" {
 		t.Errorf("in the future: got %v, want I18", err)
 	}
 }
@@ -299,14 +293,14 @@ func TestALaterSubmissionReplacesTheEarlier(t *testing.T) {
 	alone := usual(func(s *scene) {
 		s.now, s.second, s.submit.Items = april.Add(2*time.Hour), nil, marks("20", "17.5", "25", "24")
 	})
-	if _, err := alone.decide(state); refused(err) == nil || refused(err).Code != rule.SecondPerson {
+	if _, err := alone.decide(state); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Code != rule.SecondPerson {
 		t.Errorf("replaced by one person: got %v, want %s", err, rule.SecondPerson)
 	}
 	late := usual(func(s *scene) {
 		s.now, s.submit.Items = april.Add(2*time.Hour), marks("20", "17.5", "25", "24")
 		s.facts.Periods[0].EvaluateBy, s.facts.Periods[0].Shown = time.Time{}, true
 	})
-	if _, err := late.decide(state); refused(err) == nil || refused(err).Code != rule.WindowClosed {
+	if _, err := late.decide(state); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Code != rule.WindowClosed {
 		t.Errorf("replaced after figures were shown: got %v, want %s", err, rule.WindowClosed)
 	}
 }
@@ -349,7 +343,7 @@ func TestLawWhatIsTakenIsInOrder(t *testing.T) {
 		}
 		es, err := s.decide(State{})
 		if err != nil {
-			if refused(err) == nil {
+			if ruletest.Refusal(err) == nil {
 				t.Fatal(err)
 			}
 			return

@@ -13,6 +13,7 @@ import (
 	"gridcase/domain/calendar"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
+	"gridcase/domain/ruletest"
 	"gridcase/domain/stream"
 )
 
@@ -280,21 +281,21 @@ func TestWhatIsRefused(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			st := given(t, tt.given...)
 			es, err := st.does(tt.when)
-			r := refused(err)
+			r := ruletest.Refusal(err)
 			if r == nil || len(es) > 0 {
 				t.Fatalf("got %v, %v, want a refusal", es, err)
 			}
 			if r.Code != tt.code || r.Rule != tt.rule {
 				t.Errorf("got %s (%s): %s; want %s (%s)", r.Code, r.Rule, r.Detail.En, tt.code, tt.rule)
 			}
-			if lack := complete(r, st.state); lack != "" {
+			if lack := ruletest.Lack(r, st.state.Phase, Machine); lack != "" {
 				t.Error(lack)
 			}
 		})
 	}
 	at := begin().meet(by(ann, open))
 	at.Occurred = at.Recorded.Add(time.Second)
-	if _, err := Decide(State{ID: self}, open, at); refused(err) == nil || refused(err).Rule != "I18" {
+	if _, err := Decide(State{ID: self}, open, at); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Rule != "I18" {
 		t.Errorf("in the future: got %v, want I18", err)
 	}
 }
@@ -396,7 +397,7 @@ func TestPartsOfAnotherResultDoNotCount(t *testing.T) {
 	st := given(t, when(isOver, by(ann, RecordFigures{Revision: 1, Results: hash("b"), Figures: figures(2)}))...)
 	short := seal("a", 3)
 	short.Figures = short.Figures[2:]
-	if _, err := st.does(by(ann, short, ben)); refused(err) == nil {
+	if _, err := st.does(by(ann, short, ben)); ruletest.Refusal(err) == nil {
 		t.Fatalf("two figures of another result were counted: %v", err)
 	}
 	for _, s := range []step{by(ann, record), by(ann, short, ben)} { // now of this one
@@ -491,7 +492,7 @@ func TestNobodyFloodsAPeriod(t *testing.T) {
 			t.Fatal(n, err)
 		}
 	}
-	if r := refused(ask(mostOpen)); r == nil || r.Rule != "I9" {
+	if r := ruletest.Refusal(ask(mostOpen)); r == nil || r.Rule != "I9" {
 		t.Errorf("one more: got %v, want a refusal", r)
 	}
 	if _, err := st.does(by(ann, refuse)); err != nil {

@@ -13,6 +13,7 @@ import (
 	"gridcase/domain/calendar"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
+	"gridcase/domain/ruletest"
 )
 
 // broken lists which laws a period and its history break.
@@ -214,11 +215,11 @@ func TestTheLawsHoldWhateverIsDone(t *testing.T) {
 			at := st.meet(s)
 			before := st.state
 			es, err := Decide(before, s.command, at)
-			switch r := refused(err); {
+			switch r := ruletest.Refusal(err); {
 			case err != nil && r == nil:
 				t.Fatalf("%s by %s in %q: %v", s.command.Name(), at.Actor.ID, before.Phase, err)
-			case r != nil && complete(r, before) != "":
-				t.Fatalf("%s by %s in %q: %s", s.command.Name(), at.Actor.ID, before.Phase, complete(r, before))
+			case r != nil && ruletest.Lack(r, before.Phase, Machine) != "":
+				t.Fatalf("%s by %s in %q: %s", s.command.Name(), at.Actor.ID, before.Phase, ruletest.Lack(r, before.Phase, Machine))
 			case r != nil && len(es) > 0:
 				t.Fatalf("%s was refused and decided %v", s.command.Name(), es)
 			}
@@ -267,14 +268,14 @@ func TestTheClockCarriesAForgottenPeriod(t *testing.T) {
 		early := st.meet(by(clock, c, time.Duration(0)))
 		early.Recorded = a.At.Add(-time.Millisecond)
 		early.Occurred = early.Recorded
-		if es, err := Decide(st.state, c, early); len(es) > 0 || refused(err) == nil {
+		if es, err := Decide(st.state, c, early); len(es) > 0 || ruletest.Refusal(err) == nil {
 			t.Fatalf("%s a moment early: got %v, %v, want a refusal", a.Key(), es, err)
 		}
 		es, err := st.does(by(clock, c, a.At.Sub(st.now)))
 		if err != nil || len(es) != 1 {
 			t.Fatalf("%s: got %v, %v, want one event", a.Key(), es, err)
 		}
-		said = append(said, a.Key()+" "+typed(es[0]))
+		said = append(said, a.Key()+" "+ruletest.Word(es[0]))
 	}
 	want := []string{"deadline/end/1/0/0/expiry period-ended", "deadline/evaluation/1/0/1/warning/1 period-warning-raised",
 		"deadline/evaluation/1/0/1/warning/2 period-warning-raised", "deadline/evaluation/1/0/1/expiry period-clock-expired"}

@@ -60,7 +60,7 @@ func testimonies(t *testing.T) []ruletest.Seen[Phase] {
 		if err != nil || len(es) == 0 {
 			t.Fatalf("%s, %s in %q: got %d events, %v, want some", w.row, w.when.command.Name(), from, len(es), err)
 		}
-		all = append(all, ruletest.Seen[Phase]{Row: w.row, Command: w.when.command.Name(), Event: typed(es[len(es)-1]), From: from, To: st.state.Phase})
+		all = append(all, ruletest.Seen[Phase]{Row: w.row, Command: w.when.command.Name(), Event: ruletest.Word(es[len(es)-1]), From: from, To: st.state.Phase})
 	}
 	return all
 }
@@ -104,14 +104,14 @@ func TestWhatTheTableDoesNotListIsRefused(t *testing.T) {
 			for _, a := range []rule.Actor{ann, leader, clock} {
 				st := given(t, steps...)
 				es, err := st.does(by(a, c))
-				r := refused(err)
+				r := ruletest.Refusal(err)
 				want := rule.WrongState
 				if phase == PhaseSealed {
 					want = rule.PeriodSealed
 				}
 				if r == nil || r.Code != want || len(es) > 0 {
 					t.Errorf("%s by %s in %q: got %v, %v, want %s", c.Name(), a.ID, phase, es, err, want)
-				} else if lack := complete(r, st.state); lack != "" {
+				} else if lack := ruletest.Lack(r, st.state.Phase, Machine); lack != "" {
 					t.Errorf("%s by %s in %q: %s", c.Name(), a.ID, phase, lack)
 				}
 			}
@@ -149,7 +149,7 @@ func TestOnlyTheNamedRolesAct(t *testing.T) {
 
 func refusedBy(s State, c Command, at rule.At) *rule.Refusal {
 	_, err := Decide(s, c, at)
-	return refused(err)
+	return ruletest.Refusal(err)
 }
 
 // M3.

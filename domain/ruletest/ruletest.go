@@ -1,8 +1,10 @@
-// Package ruletest holds the table of a state machine against what the code was seen to do, and against the rule book.
+// Package ruletest is for the tests of state machines: it holds a table against what the code was seen to do and against the rule book,
+// and says what a refusal lacks.
 package ruletest
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,7 +12,9 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"gridcase/domain/calendar"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
 )
@@ -191,4 +195,49 @@ func Words(cell string, roles map[string]orgs.Role) (named []orgs.Role) {
 		}
 	}
 	return named
+}
+
+// Refusal finds the refusal in an error, nil if there is none.
+func Refusal(err error) *rule.Refusal {
+	var r *rule.Refusal
+	errors.As(err, &r)
+	return r
+}
+
+// Lack says what a refusal in a state lacks to be shown to a clerk, "" if nothing.
+func Lack[S ~string](r *rule.Refusal, state S, m rule.Machine[S]) string {
+	switch {
+	case r.Rule == "":
+		return "no rule number"
+	case r.Detail.En == "" || strings.TrimFunc(r.Detail.Zh, func(c rune) bool { return c < 0x3000 }) == "":
+		return fmt.Sprintf("not said in both languages: %+v", r.Detail)
+	case r.State != string(state):
+		return fmt.Sprintf("state %q, want %q", r.State, state)
+	case !slices.Equal(r.Possible, m.Possible(state)):
+		return fmt.Sprintf("possible %v, want %v", r.Possible, m.Possible(state))
+	}
+	return ""
+}
+
+// Word is the name of an event without its version, as the table has it.
+func Word(e interface{ EventType() string }) string {
+	name, _, _ := strings.Cut(e.EventType(), "/")
+	return name
+}
+
+// Shut are the rules when a correction has taken all of 213 days off, from one on, and natural days roll: whatever is counted in days,
+// or in hours of service, falls later. All of the days must lie in 2026.
+func Shut(from time.Time) calendar.Rules {
+	n := calendar.Notice{Year: 2026, Source: "https://example.org/shut"}
+	first := calendar.DateOf(from)
+	for d := first; d <= first+212; d++ {
+		n.Off = append(n.Off, d)
+	}
+	c, err := calendar.China().With(n)
+	if err != nil {
+		panic(err)
+	}
+	p := calendar.DefaultPolicy()
+	p.NaturalRoll = calendar.NextWorkingDay
+	return calendar.Rules{Calendar: c, Policy: p}
 }

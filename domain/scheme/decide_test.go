@@ -12,6 +12,7 @@ import (
 	"gridcase/domain/assessment"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
+	"gridcase/domain/ruletest"
 )
 
 func hashed(t testing.TB, s assessment.Scheme) string {
@@ -116,21 +117,21 @@ func TestWhatIsRefused(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			st := given(t, tt.given...)
 			es, err := st.does(tt.when)
-			r := refused(err)
+			r := ruletest.Refusal(err)
 			if r == nil || len(es) > 0 {
 				t.Fatalf("got %v, %v, want a refusal", es, err)
 			}
 			if r.Code != tt.code || r.Rule != tt.rule {
 				t.Errorf("got %s (%s): %s; want %s (%s)", r.Code, r.Rule, r.Detail.En, tt.code, tt.rule)
 			}
-			if lack := complete(r, st.state); lack != "" {
+			if lack := ruletest.Lack(r, st.state.Phase, Machine); lack != "" {
 				t.Error(lack)
 			}
 		})
 	}
 	at := begin().meet(by(ann, write))
 	at.Occurred = at.Recorded.Add(time.Second)
-	if _, err := Decide(State{ID: self}, write, at); refused(err) == nil || refused(err).Rule != "I18" {
+	if _, err := Decide(State{ID: self}, write, at); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Rule != "I18" {
 		t.Errorf("in the future: got %v, want I18", err)
 	}
 }
@@ -142,7 +143,7 @@ func TestEveryFaultIsSaidAtOnce(t *testing.T) {
 		s.Other, s.Every, s.Basis = assessment.Whole(110), "week", ""
 	})}))
 	_, err := st.does(by(ann, publish, ben))
-	r := refused(err)
+	r := ruletest.Refusal(err)
 	if r == nil || r.Code != rule.WeightBelowFloor {
 		t.Fatalf("got %v, want %s", err, rule.WeightBelowFloor)
 	}
@@ -204,7 +205,7 @@ func TestLawAPublishedSchemeNeverChanges(t *testing.T) {
 				second := rapid.SampledFrom(people).Draw(t, "second")
 				s.at.Second = &second
 			}
-			if _, err := st.does(s); err != nil && (refused(err) == nil || complete(refused(err), st.state) != "") {
+			if _, err := st.does(s); err != nil && (ruletest.Refusal(err) == nil || ruletest.Lack(ruletest.Refusal(err), st.state.Phase, Machine) != "") {
 				t.Fatalf("%s: %v", c.Name(), err)
 			}
 		}

@@ -1,10 +1,8 @@
 package scheme
 
 import (
-	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -127,28 +125,6 @@ func given(t testing.TB, steps ...step) *story {
 
 // when appends steps to a beginning.
 func when(beginning []step, steps ...step) []step { return append(slices.Clip(beginning), steps...) }
-
-// refused finds the refusal in an error.
-func refused(err error) *rule.Refusal {
-	var r *rule.Refusal
-	errors.As(err, &r)
-	return r
-}
-
-// complete says what a refusal lacks to be shown to a clerk.
-func complete(r *rule.Refusal, s State) string {
-	switch {
-	case r.Rule == "":
-		return "no rule number"
-	case r.Detail.En == "" || strings.TrimFunc(r.Detail.Zh, func(c rune) bool { return c < 0x3000 }) == "":
-		return fmt.Sprintf("not said in both languages: %+v", r.Detail)
-	case r.State != string(s.Phase):
-		return fmt.Sprintf("state %q, want %q", r.State, s.Phase)
-	case !slices.Equal(r.Possible, Machine.Possible(s.Phase)):
-		return fmt.Sprintf("possible %v, want %v", r.Possible, Machine.Possible(s.Phase))
-	}
-	return ""
-}
 
 // altered returns the default scheme with a change.
 func altered(change func(*assessment.Scheme)) assessment.Scheme {

@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"reflect"
 	"strings"
-
 	"time"
 
 	"gridcase/domain/calendar"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
+	"gridcase/domain/ruletest"
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
 
@@ -168,25 +168,12 @@ var (
 	supports = step{who: resident, wait: time.Hour, cmd: func(State, time.Time) Command { return Support{Household: "01-2-301"} }}
 	warns    = step{who: clock, wait: 300 * day, cmd: func(s State, _ time.Time) Command { return RaiseWarning{runningID(s)} }}
 	expires  = step{who: clock, wait: 300 * day, cmd: func(s State, _ time.Time) Command { return ExpireClock{runningID(s)} }}
-	recounts = step{who: arbiter, wait: time.Hour, days: shut(), rules: func(p *calendar.Policy) { p.NaturalRoll = calendar.NextWorkingDay },
+	recounts = step{who: arbiter, wait: time.Hour, days: ruletest.Shut(newPlay().now).Calendar, rules: func(p *calendar.Policy) { p.NaturalRoll = calendar.NextWorkingDay },
 		cmd: func(s State, _ time.Time) Command {
 			return RecomputeDeadline{ID: runningID(s), Reason: "放假通知已更正"}
 		}}
 	notes = step{who: system, wait: day, cmd: func(State, time.Time) Command { return NoteDemandReopened{Demand: demandID(0), Round: 2} }}
 )
-
-// shut is a calendar in which a correction has taken all of spring and summer off: whatever is counted in days falls later.
-func shut() *calendar.Calendar {
-	n := calendar.Notice{Year: 2026, Source: "https://example.org/shut"}
-	for first, d := calendar.DateOf(newPlay().now), calendar.Date(0); d < 212; d++ {
-		n.Off = append(n.Off, first+d)
-	}
-	c, err := calendar.China().With(n)
-	if err != nil {
-		panic(err)
-	}
-	return c
-}
 
 // runningID names the clock that runs, "" if none does.
 func runningID(s State) string {

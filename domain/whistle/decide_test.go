@@ -12,6 +12,7 @@ import (
 	"gridcase/domain/calendar"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
+	"gridcase/domain/ruletest"
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
 )
@@ -155,7 +156,7 @@ func TestAStreetSummonsWhatWorksForItsArea(t *testing.T) {
 	for _, a := range []orgs.UnitCode{district, city, home, agency, grid, department, "150199", ""} {
 		for _, r := range desk {
 			_, err := begin().does(by(person(r, a), blow))
-			if got := refused(err); got == nil || got.Code != rule.OutsideJuris {
+			if got := ruletest.Refusal(err); got == nil || got.Code != rule.OutsideJuris {
 				t.Errorf("a whistle by the %s of %q: got %v, want %s", r, a, err, rule.OutsideJuris)
 			}
 		}
@@ -256,14 +257,14 @@ func TestWhatIsRefused(t *testing.T) {
 			st := given(t, tt.given...)
 			before := st.state
 			es, err := st.does(tt.when)
-			r := refused(err)
+			r := ruletest.Refusal(err)
 			if r == nil || len(es) > 0 {
 				t.Fatalf("got %v, %v, want a refusal", es, err)
 			}
 			if r.Code != tt.code || r.Rule != tt.rule {
 				t.Errorf("got %s (%s), want %s (%s): %s", r.Code, r.Rule, tt.code, tt.rule, r.Detail.En)
 			}
-			if lack := complete(r, st.state); lack != "" {
+			if lack := ruletest.Lack(r, st.state.Phase, Machine); lack != "" {
 				t.Error(lack)
 			}
 			if !reflect.DeepEqual(st.state, before) {
@@ -277,7 +278,7 @@ func TestWhatIsRefused(t *testing.T) {
 func TestAMemberDoesNotJudgeItsTeam(t *testing.T) {
 	st := given(t, by(desker, Blow{Units: []orgs.UnitCode{team}, Class: Normal, Task: "整治"}))
 	for _, u := range []orgs.UnitCode{team, agency, department} {
-		if _, err := st.does(by(person(orgs.Arbiter, u), ExcuseUnit{Unit: team, Reason: "x"})); refused(err) == nil || refused(err).Code != rule.SameUnit {
+		if _, err := st.does(by(person(orgs.Arbiter, u), ExcuseUnit{Unit: team, Reason: "x"})); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Code != rule.SameUnit {
 			t.Errorf("excused by %s: got %v, want %s", u, err, rule.SameUnit)
 		}
 	}
@@ -386,7 +387,7 @@ func TestACalendarThatDoesNotReachIsAnError(t *testing.T) {
 	p.Missing = calendar.RefuseUncertain
 	blind := calendar.Rules{Calendar: calendar.China().Without(2026), Policy: p}
 	es, err := given(t, isReleased...).does(by(desker, finish, blind))
-	if !errors.Is(err, calendar.ErrUnknownYear) || refused(err) != nil || len(es) > 0 || !strings.Contains(fmt.Sprint(err), self.String()) {
+	if !errors.Is(err, calendar.ErrUnknownYear) || ruletest.Refusal(err) != nil || len(es) > 0 || !strings.Contains(fmt.Sprint(err), self.String()) {
 		t.Errorf("got %v, %v, want %v about %s", es, err, calendar.ErrUnknownYear, self)
 	}
 	none := *calendar.DefaultPolicy()

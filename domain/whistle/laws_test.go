@@ -12,6 +12,7 @@ import (
 	"gridcase/domain/calendar"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
+	"gridcase/domain/ruletest"
 )
 
 // broken lists which laws a whistle and its history break.
@@ -148,7 +149,7 @@ func anyStep(s State) *rapid.Generator[step] {
 			c, as = RaiseWarning{ID: id}, []rule.Actor{clock}
 		case RecomputeDeadline:
 			c, as = RecomputeDeadline{ID: id, Reason: "放假通知已更正"}, []rule.Actor{arbiter}
-			rules = []any{shut()}
+			rules = []any{ruletest.Shut(morning)}
 		case Conclude, Cancel:
 			as = []rule.Actor{leader}
 		case Score:
@@ -222,11 +223,11 @@ func anything(t *rapid.T, st *story, units *orgs.Tree) {
 	at := st.meet(s)
 	before := st.state
 	es, err := Decide(before, s.command, at)
-	switch r := refused(err); {
+	switch r := ruletest.Refusal(err); {
 	case err != nil && r == nil:
 		t.Fatalf("%s by %s in %q: %v", s.command.Name(), at.Actor.ID, before.Phase, err)
-	case r != nil && complete(r, before) != "":
-		t.Fatalf("%s by %s in %q: %s", s.command.Name(), at.Actor.ID, before.Phase, complete(r, before))
+	case r != nil && ruletest.Lack(r, before.Phase, Machine) != "":
+		t.Fatalf("%s by %s in %q: %s", s.command.Name(), at.Actor.ID, before.Phase, ruletest.Lack(r, before.Phase, Machine))
 	case r != nil && len(es) > 0:
 		t.Fatalf("%s was refused and decided %v", s.command.Name(), es)
 	}
@@ -262,7 +263,7 @@ func sweep(t failing, st *story, until time.Time) int {
 		early := st.meet(by(clock, c, time.Duration(0)))
 		early.Recorded = a.At.Add(-time.Millisecond)
 		early.Occurred = early.Recorded
-		if es, err := Decide(st.state, c, early); len(es) > 0 || refused(err) == nil {
+		if es, err := Decide(st.state, c, early); len(es) > 0 || ruletest.Refusal(err) == nil {
 			t.Fatalf("%s a moment early: got %v, %v, want a refusal", a.Key(), es, err)
 		}
 		es, err := st.does(by(clock, c, max(0, a.At.Sub(st.now))))

@@ -37,9 +37,9 @@ var witnesses = []witness{
 	{"", isOpen, by(clock, warn, time.Hour)},
 	{"", isOnSite, by(clock, warn, time.Hour)},
 	{"", isConcluded, by(clock, RaiseWarning{ID: "score/1/0/4"}, 2*day)},
-	{"", []step{by(desker, blow, served())}, by(arbiter, recount, shut())},
-	{"", []step{by(desker, blow, served()), by(desker, arrive)}, by(arbiter, recount, shut())},
-	{"", isConcluded, by(arbiter, RecomputeDeadline{ID: "score/1/0/4", Reason: "放假通知已更正"}, shut())},
+	{"", []step{by(desker, blow, served())}, by(arbiter, recount, ruletest.Shut(morning))},
+	{"", []step{by(desker, blow, served()), by(desker, arrive)}, by(arbiter, recount, ruletest.Shut(morning))},
+	{"", isConcluded, by(arbiter, RecomputeDeadline{ID: "score/1/0/4", Reason: "放假通知已更正"}, ruletest.Shut(morning))},
 }
 
 func testimonies(t *testing.T) []ruletest.Seen[Phase] {
@@ -52,7 +52,7 @@ func testimonies(t *testing.T) []ruletest.Seen[Phase] {
 		if err != nil || len(es) != 1 {
 			t.Fatalf("%s, %s in %q: got %d events, %v, want one", w.row, w.when.command.Name(), from, len(es), err)
 		}
-		all = append(all, ruletest.Seen[Phase]{Row: w.row, Command: w.when.command.Name(), Event: typed(es[0]), From: from, To: st.state.Phase})
+		all = append(all, ruletest.Seen[Phase]{Row: w.row, Command: w.when.command.Name(), Event: ruletest.Word(es[0]), From: from, To: st.state.Phase})
 	}
 	return all
 }
@@ -96,10 +96,10 @@ func TestWhatTheTableDoesNotListIsRefused(t *testing.T) {
 			for _, a := range []rule.Actor{desker, leader, clock} {
 				st := given(t, steps...)
 				es, err := st.does(by(a, c))
-				r := refused(err)
+				r := ruletest.Refusal(err)
 				if r == nil || r.Code != rule.WrongState || len(es) > 0 {
 					t.Errorf("%s by %s in %q: got %v, %v, want %s", c.Name(), a.ID, phase, es, err, rule.WrongState)
-				} else if lack := complete(r, st.state); lack != "" {
+				} else if lack := ruletest.Lack(r, st.state.Phase, Machine); lack != "" {
 					t.Errorf("%s by %s in %q: %s", c.Name(), a.ID, phase, lack)
 				}
 			}
@@ -137,7 +137,7 @@ func TestOnlyTheNamedRolesAct(t *testing.T) {
 
 func refusedBy(s State, c Command, at rule.At) *rule.Refusal {
 	_, err := Decide(s, c, at)
-	return refused(err)
+	return ruletest.Refusal(err)
 }
 
 // M3.

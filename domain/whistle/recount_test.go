@@ -8,6 +8,7 @@ import (
 	"gridcase/domain/calendar"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
+	"gridcase/domain/ruletest"
 )
 
 // newYear is Thursday 31 December 2026, 10:00 in the city: nobody knows yet what of January is off.
@@ -88,7 +89,7 @@ func TestANoticeSettlesWhenTheUnitsAreToCome(t *testing.T) {
 
 // A unit that was absent by the old due is not absent a second time, and was on time if it came by the new one.
 func TestAnAbsenceIsSaidOnce(t *testing.T) {
-	st := given(t, by(desker, change(blow, agency), served()), by(clock, MarkAbsent{ID: "report_in/1/0/1"}, 3*time.Hour), by(arbiter, RecomputeDeadline{ID: "report_in/1/0/1", Reason: "放假通知已更正"}, shut()))
+	st := given(t, by(desker, change(blow, agency), served()), by(clock, MarkAbsent{ID: "report_in/1/0/1"}, 3*time.Hour), by(arbiter, RecomputeDeadline{ID: "report_in/1/0/1", Reason: "放假通知已更正"}, ruletest.Shut(morning)))
 	if as := slices.DeleteFunc(st.state.Alarms(), func(a rule.Alarm) bool { return a.Step != "expiry" }); len(as) > 0 {
 		t.Errorf("to come is %v, want no second absence", as)
 	}
