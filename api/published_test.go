@@ -43,6 +43,7 @@ type lot struct {
 	unaccepted bool
 	extended   bool
 	ending     ending
+	called     func(k int) demand.RecordCallback // what the resident of the k-th says when called back; nil: is not called
 }
 
 // lived gives every command of the lots to the engine, as people give them, each group of them at its time: raised in the last days
@@ -51,6 +52,7 @@ func (h *house) lived(lots []lot) {
 	h.t.Helper()
 	type one struct {
 		lot
+		k     int
 		n     stream.Name
 		order stream.Name
 	}
@@ -60,12 +62,17 @@ func (h *house) lived(lots []lot) {
 			if l.channel == "" {
 				l.channel = "wechat"
 			}
-			all = append(all, &one{lot: l, n: stream.Of(stream.Demand, stream.DemandFor(string(l.channel), fmt.Sprint("lot-", i, "-", k)))})
+			all = append(all, &one{lot: l, k: k, n: stream.Of(stream.Demand, stream.DemandFor(string(l.channel), fmt.Sprint("lot-", i, "-", k)))})
 		}
 	}
 	ctx := context.Background()
+	supervisor := rule.Actor{ID: "supervisor", Role: orgs.Supervisor, Unit: oversight}
 	give := func(n stream.Name, role orgs.Role, unit orgs.UnitCode, expect int64, cs ...engine.Command) engine.Receipt {
-		r, err := h.engine.Handle(ctx, engine.Request{Stream: n, Commands: cs, Key: fmt.Sprintf("%T/%d", cs[0], h.clock().Unix()), Actor: rule.Actor{ID: string(role) + "-" + string(unit), Role: role, Unit: unit}, Expect: expect})
+		q := engine.Request{Stream: n, Commands: cs, Key: fmt.Sprintf("%T/%d", cs[0], h.clock().Unix()), Actor: rule.Actor{ID: string(role) + "-" + string(unit), Role: role, Unit: unit}, Expect: expect}
+		if c, calls := cs[0].(demand.RecordCallback); calls && (!c.Resolved || c.Grade <= 2) {
+			q.Second = &supervisor
+		}
+		r, err := h.engine.Handle(ctx, q)
 		if err != nil {
 			h.t.Errorf("%T on %s: %v", cs[0], n, err)
 		}
@@ -146,6 +153,7 @@ func (h *house) lived(lots []lot) {
 	close(func(c *one) bool { return c.lead != "" && !c.after && (c.ending == timely || c.ending == failed) })
 	until(20, 10)
 	close(func(c *one) bool { return c.lead != "" && c.ending == late })
+	each(func(c *one) bool { return c.called != nil }, func(c *one) { give(c.n, orgs.CallbackAgent, hotline, engine.Any, c.called(c.k)) })
 	until(28, 10)
 	arrive(func(c *one) bool { return c.after })
 	h.views.Wait(ctx, h.end())
@@ -293,7 +301,7 @@ func TestWhatZhengzhouPublishedReproduces(t *testing.T) {
 			if i > 0 {
 				h.openUnits(orgs.OpenUnit{Code: p.street, Name: p.name, Kind: orgs.Street, Parent: district},
 					orgs.OpenUnit{Code: p.street + "001", Name: p.name, Kind: orgs.Community, Parent: p.street})
-				h.drawn(p.street + "001")
+				h.drawn(p.street+"001", 1)
 			}
 			h.openUnits(orgs.OpenUnit{Code: p.street + "-a01", Name: p.name, Kind: orgs.Agency, Parent: p.street, Department: bureau})
 			w := p.sample
@@ -352,16 +360,18 @@ func (w week) lots(at, lead orgs.UnitCode) []lot {
 	}
 }
 
-// drawn draws the first grid of a community.
-func (h *house) drawn(c orgs.UnitCode) {
+// drawn draws so many grids of a community.
+func (h *house) drawn(c orgs.UnitCode, n int) {
 	h.t.Helper()
-	h.n++
-	r, err := h.engine.Handle(context.Background(), engine.Request{Stream: stream.Keyed(stream.Grids, string(c)), Key: fmt.Sprint("draw", h.n), Expect: -1, Actor: rule.Actor{ID: "op", Role: orgs.Operator, Unit: city},
-		Commands: []engine.Command{orgs.DrawGrid{Grid: orgs.GridCode(c + "001"), Name: "一网格", Households: 300, Buildings: 5, Stairwells: 20, Urban: true}}})
-	if err == nil {
-		err = h.engine.Settled(context.Background(), r.Position)
-	}
-	if err != nil {
-		h.t.Fatal(err)
+	for i := range n {
+		h.n++
+		r, err := h.engine.Handle(context.Background(), engine.Request{Stream: stream.Keyed(stream.Grids, string(c)), Key: fmt.Sprint("draw", h.n), Expect: int64(i - 1), Actor: rule.Actor{ID: "op", Role: orgs.Operator, Unit: city},
+			Commands: []engine.Command{orgs.DrawGrid{Grid: orgs.GridCode(fmt.Sprintf("%s%03d", c, i+1)), Name: fmt.Sprint("网格", i+1), Households: 300, Buildings: 5, Stairwells: 20, Urban: true}}})
+		if err == nil {
+			err = h.engine.Settled(context.Background(), r.Position)
+		}
+		if err != nil {
+			h.t.Fatal(err)
+		}
 	}
 }

@@ -670,7 +670,7 @@ func TestEveryFaultOfASchemeIsTold(t *testing.T) {
 	h := open(t)
 	manned(h)
 	ann, ben := h.key(orgs.Evaluator, district), h.key(orgs.Evaluator, oversight)
-	_, april := h.applied()
+	applied, april := h.applied()
 	points := func(s string) assessment.Decimal {
 		d, err := assessment.ParseDecimal(s)
 		if err != nil {
@@ -684,6 +684,20 @@ func TestEveryFaultOfASchemeIsTold(t *testing.T) {
 			if bonus != "0" {
 				s.Bonuses = []assessment.Item{{Indicator: assessment.ReportIn, Points: points(bonus), Shape: assessment.Bonus, Each: points("1")}}
 			}
+		}
+	}
+	choosing := func(before func(*assessment.Scheme), name assessment.Name, answer string) func(*assessment.Scheme) {
+		return func(s *assessment.Scheme) {
+			if before != nil {
+				before(s)
+			}
+			s.Choices[name] = answer
+		}
+	}
+	banded := func(from1, points1, from2, points2 string) func(*assessment.Scheme) {
+		return func(s *assessment.Scheme) {
+			s.Objective[0].Shape = assessment.Banded
+			s.Objective[0].Bands = []assessment.Band{{From: points(from1), Points: points(points1)}, {From: points(from2), Points: points(points2)}}
 		}
 	}
 	for _, c := range []struct {
@@ -705,10 +719,18 @@ func TestEveryFaultOfASchemeIsTold(t *testing.T) {
 		{"points that sum to 99", func(s *assessment.Scheme) { s.Objective[0].Points = assessment.Whole(29) }, "guard_failed", "objective"},
 		{"a form that sums to 101", func(s *assessment.Scheme) { s.Form[0].Points = assessment.Whole(21) }, "guard_failed", "form"},
 		{"an unknown indicator", func(s *assessment.Scheme) { s.Objective[0].Indicator = "luck" }, "guard_failed", "objective[0]"},
-		{"overlapping bands", func(s *assessment.Scheme) {
-			s.Objective[0].Shape = assessment.Banded
-			s.Objective[0].Bands = []assessment.Band{{From: assessment.Whole(90), Points: assessment.Whole(20)}, {From: assessment.Whole(90), Points: assessment.Whole(30)}}
-		}, "guard_failed", "objective[0]"},
+		{"overlapping bands", banded("90", "20", "90", "30"), "guard_failed", "objective[0]"},
+		{"the floor itself, where it is not enough", choosing(weighing(orgs.Agency, "50", "0", "100", "0"), assessment.FloorInclusive, "no"), "weight_below_floor", "50.00 %"},
+		{"just above it, where the floor is not enough", choosing(weighing(orgs.Agency, "50.0001", "0", "100", "0"), assessment.FloorInclusive, "no"), "", ""},
+		{"an agency diluted by the bonus of the other part", weighing(orgs.Agency, "50", "0", "110", "0"), "weight_below_floor", "47.62 %"},
+		{"enough to make up for that", weighing(orgs.Agency, "52.381", "0", "110", "0"), "", ""},
+		{"the nominal weight, where it is what is meant", choosing(weighing(orgs.Department, "20", "0", "110", "0"), assessment.WeightMeaning, "nominal"), "", ""},
+		{"bands in the wrong order", banded("80", "20", "90", "30"), "guard_failed", "objective[0]"},
+		{"a band for more than there is", banded("90", "31", "80", "20"), "guard_failed", "objective[0]"},
+		{"an unknown answer", choosing(nil, assessment.Aggregate, "luck"), "guard_failed", "choices.aggregate"},
+		{"an unknown choice", choosing(nil, "luck", "yes"), "guard_failed", "choices.luck"},
+		{"a number that is none", choosing(nil, assessment.MinSample, "five"), "guard_failed", "choices.min_sample"},
+		{"an answer that lacks its number", choosing(nil, assessment.Credit, "split"), "guard_failed", "choices.credit"},
 		{"a missing choice", func(s *assessment.Scheme) { delete(s.Choices, assessment.Aggregate) }, "guard_failed", "choices.aggregate"},
 	} {
 		law := h.drafted(ann, c.change)
@@ -735,11 +757,24 @@ func TestEveryFaultOfASchemeIsTold(t *testing.T) {
 			}
 		}
 	}
+	// Whatever §8 asks is answered by name: one draft that answers nothing well is told every one of them.
+	r := h.get(ann, h.drafted(ann, func(s *assessment.Scheme) {
+		for _, c := range assessment.Choices() {
+			s.Choices[c.Name] = "luck"
+		}
+	}))
+	for _, c := range assessment.Choices() {
+		if !strings.Contains(string(r.raw), `"choices.`+string(c.Name)+`"`) {
+			t.Errorf("an unknown answer to %s is not told", c.Name)
+		}
+	}
 	// Once it is published it is not changed, whether its period began or not; and it is not applied to days before it.
 	h.until(time.Date(2025, 4, 7, 2, 0, 0, 0, time.UTC))
 	law := h.drafted(ann, nil)
 	h.want(h.confirmed(ann, ben, law, "publish", `{}`), 200, "")
 	h.settle()
-	h.want(h.post(ann, law+"/amend", `{"scheme":`+asJSON(t, assessment.Default())+`}`, "If-Match", h.get(ann, law).Header.Get("ETag")), 409, "wrong_state")
+	for _, law := range []string{applied, law} {
+		h.want(h.post(ann, law+"/amend", `{"scheme":`+asJSON(t, assessment.Default())+`}`, "If-Match", h.get(ann, law).Header.Get("ETag")), 409, "wrong_state")
+	}
 	h.want(h.post(ann, "/periods", fmt.Sprintf(`{"jurisdiction":"150105","scheme":%q,"first":"2025-04-01","last":"2025-04-30"}`, strings.TrimPrefix(law, "/schemes/"))), 409, "guard_failed")
 }

@@ -332,6 +332,9 @@ func (v *Views) Assess(ctx context.Context, q Question) (Assessed, error) {
 		}
 	}
 	scope := evidence.Scope{Jurisdiction: q.Jurisdiction, First: q.First, Last: q.Last, Base: evidence.Base(q.First)}
+	if !q.Period.IsZero() {
+		scope = a.Period.Scope(scheme)
+	}
 	var err error
 	a.Results, err = v.runner.results.get(ctx, key, func() (*assessment.Results, int, error) {
 		f, s, err := v.basis(ctx, scope, a.CutOff)

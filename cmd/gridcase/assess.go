@@ -360,6 +360,13 @@ func (c assessCompareCmd) Run(ctx context.Context, s streams) error {
 				return err
 			}
 			p := d.Results.Period
+			if c.Period != "" {
+				a, err := e.house.views.Views().Assess(ctx, projections.Question{Period: p.ID, AsOf: eventlog.Position(d.AsOf), CutOff: eventlog.Position(d.CutOff), Scheme: scheme})
+				if err != nil {
+					return err
+				}
+				return changed(s.out, d, a.Results)
+			}
 			facts, err := e.house.views.Views().Facts(ctx, evidence.Scope{Jurisdiction: p.Jurisdiction, First: p.First, Last: p.Last, Base: p.Base}, eventlog.Position(d.CutOff))
 			if err == nil {
 				other, err = assessment.Compute(scheme, p, facts)
@@ -368,31 +375,36 @@ func (c assessCompareCmd) Run(ctx context.Context, s streams) error {
 				return err
 			}
 		}
-		if d.Scheme.Name == "" || other.Scheme.Name == "" {
-			return assessment.ErrNotComputed
+		return changed(s.out, d, other)
+	})
+}
+
+// changed tells who rises and who falls from a result to another.
+func changed(out io.Writer, d report.Document, other *assessment.Results) error {
+	if d.Scheme.Name == "" || other.Scheme.Name == "" {
+		return assessment.ErrNotComputed
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "UNIT\tBEFORE\tAFTER\tCHANGE\tRANK\tBECAUSE OF\tNAME")
+	for _, x := range assessment.Compare(d.Results, other) {
+		because := make([]string, 0, len(x.Causes)+len(x.Parts))
+		for _, e := range x.Causes {
+			because = append(because, fmt.Sprintf("%s %s", e.What, signed(e.By, d.Places)))
 		}
-		w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
-		fmt.Fprintln(w, "UNIT\tBEFORE\tAFTER\tCHANGE\tRANK\tBECAUSE OF\tNAME")
-		for _, x := range assessment.Compare(d.Results, other) {
-			because := make([]string, 0, len(x.Causes)+len(x.Parts))
-			for _, e := range x.Causes {
-				because = append(because, fmt.Sprintf("%s %s", e.What, signed(e.By, d.Places)))
-			}
-			if len(x.Causes) == 0 {
-				for _, p := range x.Parts {
-					if by := p.After.Minus(p.Before); !by.IsZero() {
-						because = append(because, fmt.Sprintf("%s %s", p.What, signed(by, d.Places)))
-					}
+		if len(x.Causes) == 0 {
+			for _, p := range x.Parts {
+				if by := p.After.Minus(p.Before); !by.IsZero() {
+					because = append(because, fmt.Sprintf("%s %s", p.What, signed(by, d.Places)))
 				}
 			}
-			change := assessment.None
-			if x.Change.Known {
-				change = signed(x.Change.Fraction, d.Places)
-			}
-			fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.Unit, shownScore(x.Before), shownScore(x.After), change, moved(x), strings.Join(because, ", "), x.Name)
 		}
-		return w.Flush()
-	})
+		change := assessment.None
+		if x.Change.Known {
+			change = signed(x.Change.Fraction, d.Places)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", x.Unit, shownScore(x.Before), shownScore(x.After), change, moved(x), strings.Join(because, ", "), x.Name)
+	}
+	return w.Flush()
 }
 
 func signed(f assessment.Fraction, places int) string {

@@ -115,6 +115,16 @@ func (c Course) CutOff(asOf Position) Position {
 	return asOf
 }
 
+// Scope returns which cases the period asks for under a scheme. What is reopened after the end is a round of the next period, unless the scheme
+// says that it is for a revision.
+func (c Course) Scope(s assessment.Scheme) Scope {
+	scope := Scope{Jurisdiction: c.Jurisdiction, First: c.First, Last: c.Last, Base: Base(c.First)}
+	if s.Choices[assessment.ReopenAfterSeal] == "next" {
+		scope.Reopened = c.Ended
+	}
+	return scope
+}
+
 // Submission is one evaluation of a unit by a street, at its position.
 type Submission struct {
 	assessment.Evaluation

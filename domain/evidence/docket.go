@@ -164,7 +164,7 @@ func (d *Docket) Assess(id stream.ID, asOf, cutOff Position) (*assessment.Result
 		cutOff = c.CutOff(asOf)
 	}
 	p := d.Setting(cutOff).Assemble(*c, schemes[c.Scheme].Scheme, submissions, others)
-	f, err := d.Facts(Scope{Jurisdiction: p.Jurisdiction, First: p.First, Last: p.Last, Base: p.Base}, cutOff)
+	f, err := d.Facts(c.Scope(schemes[c.Scheme].Scheme), cutOff)
 	if err != nil {
 		return nil, err
 	}

@@ -180,7 +180,7 @@ func (t Track) Linked(demand stream.ID, under bool, at Position) Track {
 
 // First returns the demand that an order served first, zero if it never served any.
 func (t Track) First() stream.ID {
-	f := newFolder(everything)
+	f := newFolder(everything, 0)
 	f.fold(Case{Of: stream.Order, Track: t}, &reader{rest: t})
 	return f.first
 }
@@ -188,7 +188,7 @@ func (t Track) First() stream.ID {
 // Months returns the months in which a case can count: those of all instants that its track speaks of.
 func (c Case) Months() []int {
 	var ms months
-	newFolder(everything).fold(c, &reader{rest: c.Track, each: ms.add})
+	newFolder(everything, 0).fold(c, &reader{rest: c.Track, each: ms.add})
 	return ms.list
 }
 

@@ -7,6 +7,8 @@ import (
 
 	"gridcase/domain/assessment"
 	"gridcase/domain/calendar"
+	"gridcase/domain/order"
+	"gridcase/domain/period"
 	"gridcase/domain/stream"
 )
 
@@ -23,7 +25,7 @@ func gather(t testing.TB, kept map[stream.ID]Case, scope Scope, p Position) asse
 func scopes(s *story) []Scope {
 	from, to := calendar.DateOf(s.log[0].Meta.Recorded), calendar.DateOf(s.now)
 	first := from + calendar.Date(s.random.IntN(int(to-from)))
-	return []Scope{{"", from - 400, to + 400, from}, {"150105", first, first + 6, from}, {"150102", from, to, from}, {"150105003", first, to, from}, {"", first, first, from}}
+	return []Scope{{"", from - 400, to + 400, from, 0}, {"150105", first, first + 6, from, 0}, {"150102", from, to, from, 0}, {"150105003", first, to, from, 0}, {"", first, first, from, 0}}
 }
 
 // difference shows where two facts differ, "" if they do not.
@@ -84,7 +86,7 @@ func TestWhatWasRecordedLaterCountsForNothing(t *testing.T) {
 // known as early as the mark before them.
 func TestAMarkWithoutItsPositionIsFound(t *testing.T) {
 	s := tell(1, 400)
-	all := Scope{"", 1, calendar.DateOf(s.now) + 400, 0}
+	all := Scope{"", 1, calendar.DateOf(s.now) + 400, 0, 0}
 	honest := keep(s.log, s.units)
 	tried := 0
 	for i, e := range s.log {
@@ -104,5 +106,47 @@ func TestAMarkWithoutItsPositionIsFound(t *testing.T) {
 	}
 	if tried < 100 {
 		t.Fatalf("the fault was tried with %d events", tried)
+	}
+}
+
+// TestAReopeningAfterTheSealIsOfARevision: an order that is reopened after a period's end is a rework of it if the scheme leaves reopenings to a revision,
+// and of nothing but the next period if not (choice reopen.after_seal). What was reopened before the end counts in both.
+func TestAReopeningAfterTheSealIsOfARevision(t *testing.T) {
+	later, before := 0, 0
+	for seed := range uint64(4) {
+		s := tell(seed, 700)
+		whole, all := keep(s.log, s.units), Scope{First: 1, Last: calendar.DateOf(s.now) + 400}
+		for _, e := range s.log {
+			switch e.Body.(type) {
+			case order.ReworkOrdered, order.Reopened:
+			default:
+				continue
+			}
+			reworks := func(answer string, ended Position) (n int) {
+				scheme := assessment.Default()
+				scheme.Choices[assessment.ReopenAfterSeal] = answer
+				scope := Course{State: period.State{First: all.First, Last: all.Last}, Ended: ended}.Scope(scheme)
+				for _, l := range gather(t, whole, scope, e.at).Legs {
+					if l.Order == e.Stream.ID() {
+						return l.Reworks
+					}
+				}
+				return -1
+			}
+			if reworks("revision", 0) < 0 {
+				continue // it lies nowhere
+			}
+			if next, revised := reworks("next", e.at-1), reworks("revision", e.at-1); next != revised-1 {
+				t.Fatalf("seed %d, reopened at %d after the end: %d reworks, in a revision %d", seed, e.at, next, revised)
+			}
+			later++
+			if next, revised := reworks("next", e.at), reworks("revision", e.at); next != revised {
+				t.Fatalf("seed %d, reopened at %d, at the end: %d reworks, in a revision %d", seed, e.at, next, revised)
+			}
+			before++
+		}
+	}
+	if later < 20 || before < 20 {
+		t.Fatalf("%d orders were reopened", later)
 	}
 }

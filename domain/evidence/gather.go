@@ -18,6 +18,7 @@ type Scope struct {
 	Jurisdiction orgs.UnitCode // a district, or a unit in it; the city, or "", is everything
 	First, Last  calendar.Date // both included, in city time
 	Base         calendar.Date // the day that load is compared with
+	Reopened     Position      // of reopenings and reworks recorded later, none is of the span (choice reopen.after_seal); 0: all are
 }
 
 // In returns the scope with the city's jurisdiction as what it is: everything.
@@ -146,7 +147,7 @@ func (g *gathering) fold(cases []Case, chosen bool) *folder {
 		}
 	}
 	d, l := roomFor(starts)
-	whole := newFolder(g.asOf) // has room for all: each shard writes into a stretch of it
+	whole := newFolder(g.asOf, g.scope.Reopened) // has room for all: each shard writes into a stretch of it
 	var wait sync.WaitGroup
 	wait.Go(func() { whole.demands = make([]assessment.Demand, 0, d) }) // a year's room is some hundred megabytes: clearing it takes as long as
 	wait.Go(func() { whole.legs = make([]assessment.Leg, 0, l) })       // putting the cases in order
@@ -159,7 +160,7 @@ func (g *gathering) fold(cases []Case, chosen bool) *folder {
 	for i := range parts {
 		mine := starts[len(starts)*i/n : len(starts)*(i+1)/n]
 		d, l := roomFor(mine)
-		f := newFolder(g.asOf)
+		f := newFolder(g.asOf, g.scope.Reopened)
 		f.demands, f.legs = demands[:0:d], legs[:0:l]
 		demands, legs = demands[d:], legs[l:]
 		parts[i] = &shard{taken: make(map[stream.ID]bool, len(mine)), given: map[stream.ID]Case{}, facts: f, room: l}
@@ -217,7 +218,8 @@ func (t Track) begins() (Position, bool) {
 
 // folder folds tracks into facts. Beside demands and legs, which are referred to, it keeps where their cases begin in the log.
 type folder struct {
-	asOf Position
+	asOf     Position
+	reopened Position // see [Scope]
 
 	demands   []assessment.Demand
 	legs      []assessment.Leg
@@ -237,7 +239,7 @@ type folder struct {
 	first stream.ID // the demand that the last order served first
 }
 
-func newFolder(asOf Position) *folder { return &folder{asOf: asOf} }
+func newFolder(asOf, reopened Position) *folder { return &folder{asOf: asOf, reopened: reopened} }
 
 // fold folds one case and says where it lies.
 func (f *folder) fold(c Case, r *reader) assessment.Place {

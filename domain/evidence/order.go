@@ -286,7 +286,9 @@ func (f *folder) order(id stream.ID, r *reader) {
 				f.judge(at, false, false)
 			}
 		case orderAgain:
-			reworks++
+			if f.reopened == 0 || r.at <= f.reopened {
+				reworks++
+			}
 		case orderClosed:
 			closed = r.instant()
 		case orderCancelled:

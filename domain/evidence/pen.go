@@ -51,7 +51,7 @@ type pen struct {
 func openPen(t Track, of stream.Category, e seen) *pen {
 	w := &pen{seen: e, track: slices.Clip(t)}
 	r := reader{rest: t, each: w.months.add}
-	newFolder(everything).fold(Case{Of: of, Track: t}, &r)
+	newFolder(everything, 0).fold(Case{Of: of, Track: t}, &r)
 	w.last, w.clock, w.before = r.at, r.clock, len(w.months.list)
 	return w
 }
