@@ -283,7 +283,7 @@ func (s *sheet) ofReport(d stream.ID) bool {
 	if d.IsZero() {
 		return false
 	}
-	at, known := s.judge.demands[d]
+	at, known := s.judge.demands.At(d)
 	return !known || s.facts.Demands[at].Kind == kindReport
 }
 

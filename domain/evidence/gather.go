@@ -91,12 +91,17 @@ type gathering struct {
 type shard struct {
 	facts *folder
 	room  int // for legs
-	taken map[stream.ID]bool
+	taken *stream.Index
 	given map[stream.ID]Case // and not of the scope
 }
 
 func (g *gathering) taken(id stream.ID) bool {
-	return slices.ContainsFunc(g.seen, func(s *shard) bool { return s.taken[id] })
+	for _, s := range g.seen {
+		if _, here := s.taken.At(id); here {
+			return true
+		}
+	}
+	return false
 }
 
 // find returns the cases of some ids that were not taken yet, each once.
@@ -162,7 +167,7 @@ func (g *gathering) fold(cases []Case, chosen bool) *folder {
 		f := newFolder(g.asOf)
 		f.demands, f.legs = demands[:0:d], legs[:0:l]
 		demands, legs = demands[d:], legs[l:]
-		parts[i] = &shard{taken: make(map[stream.ID]bool, len(mine)), given: map[stream.ID]Case{}, facts: f, room: l}
+		parts[i] = &shard{taken: stream.NewIndex(len(mine)), given: map[stream.ID]Case{}, facts: f, room: l}
 		wait.Go(func() { parts[i].fold(mine, g.scope, chosen) })
 	}
 	wait.Wait()
@@ -202,7 +207,7 @@ func (s *shard) fold(starts []start, scope Scope, chosen bool) {
 			continue
 		}
 		f.dated(c.at)
-		s.taken[c.of.ID] = true
+		s.taken.Put(c.of.ID, 0)
 	}
 }
 
