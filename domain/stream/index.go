@@ -18,30 +18,45 @@ type indexed struct {
 
 // NewIndex returns an index with room for so many ids. It grows if there are more.
 func NewIndex(room int) *Index {
+	x := new(Index)
+	x.Reserve(room)
+	return x
+}
+
+// Reserve makes room for so many more ids.
+func (x *Index) Reserve(more int) {
 	n := 8
-	for n*3 < room*4 {
+	for n*3 < (x.held+more)*4 {
 		n *= 2
 	}
-	return &Index{seed: maphash.MakeSeed(), slots: make([]indexed, n)}
+	if n <= len(x.slots) {
+		return
+	}
+	wider := Index{seed: maphash.MakeSeed(), slots: make([]indexed, n), held: x.held}
+	for _, s := range x.slots {
+		if s.at != 0 {
+			*wider.slot(s.id) = s
+		}
+	}
+	*x = wider
 }
 
 // Put says where an id stands, in the place of what was said of it before.
 func (x *Index) Put(id ID, at int32) {
 	if (x.held+1)*4 > len(x.slots)*3 {
-		wider := NewIndex(2*x.held + 8)
-		for _, s := range x.slots {
-			if s.at != 0 {
-				*wider.slot(s.id) = s
-			}
-		}
-		wider.held = x.held
-		*x = *wider
+		x.Reserve(x.held + 1)
 	}
 	s := x.slot(id)
 	if s.at == 0 {
 		x.held++
 	}
 	*s = indexed{id, at + 1}
+}
+
+// Has reports whether an id is in the index.
+func (x *Index) Has(id ID) bool {
+	_, here := x.At(id)
+	return here
 }
 
 // At returns where an id stands, false if it is not in the index.
