@@ -101,11 +101,11 @@ const rungs = 4
 // figure counts a tally out.
 func (s *sheet) figure(key Key, t *tally, c *cell, places int) Figure {
 	f := Figure{Key: key}
-	f.N, f.D = Of(t.counts, 1), Of(t.counts+t.fails, 1)
+	f.N, f.D = Of(int64(t.counts), 1), Of(int64(t.counts)+int64(t.fails), 1)
 	f.Raw = f.Ratio
 	decided := false
 	var frozen int64
-	for _, e := range t.others {
+	for _, e := range t.rest() {
 		o := s.table[e.verdict]
 		w := s.weights[e.weight].Times(Of(e.n, 1))
 		n, d := o.n.Times(w), o.d.Times(w)

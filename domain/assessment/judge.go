@@ -99,7 +99,8 @@ type judge struct {
 
 	table   []outcome
 	known   map[outcome]verdict
-	demands map[stream.ID]int32
+	demands *stream.Index // where each stands in the facts
+	cards   map[Card]verdict
 	over    map[int32]bool // legs suspended beyond the cap (frozen.cap)
 	rulings map[caseKey][]ruling
 	waiting map[string]bool // rulings that changed nothing yet, by name
@@ -132,7 +133,7 @@ func newJudge(rs rules, values map[Name]string, p Period, f *Facts) *judge {
 		suspendedCounts: rs.is(SuspendedAs, "overdue"), pendingNext: rs.is(PendingAs, "next"), pendingPassed: rs.is(PendingAs, "passed"),
 		cancelledIn: rs.is(CancelledAs, "in"), errandsIn: rs.is(Errands, "included"),
 		noAnonymous: rs.is(AnonymousAs, "left_out"), noProxy: rs.is(ProxyAs, "left_out"), firstGrade: rs.is(Rerate, "first"),
-		table: outcomes(), known: map[outcome]verdict{}, over: map[int32]bool{}, rulings: map[caseKey][]ruling{}, waiting: map[string]bool{},
+		table: outcomes(), known: map[outcome]verdict{}, over: map[int32]bool{}, cards: map[Card]verdict{}, rulings: map[caseKey][]ruling{}, waiting: map[string]bool{},
 	}
 	for i, o := range j.table {
 		j.known[o] = verdict(i)
@@ -169,9 +170,9 @@ func newJudge(rs rules, values map[Name]string, p Period, f *Facts) *judge {
 			j.decide(o.Case, r)
 		}
 	}
-	j.demands = make(map[stream.ID]int32, len(f.Demands))
+	j.demands = stream.NewIndex(len(f.Demands))
 	for i := range f.Demands {
-		j.demands[f.Demands[i].ID] = int32(i)
+		j.demands.Put(f.Demands[i].ID, int32(i))
 	}
 	return j
 }
@@ -339,7 +340,7 @@ func (j *judge) leftOut(l *Leg) bool {
 		return false
 	}
 	for _, id := range l.Demands {
-		at, known := j.demands[id]
+		at, known := j.demands.At(id)
 		if !known || j.apart(&j.facts.Demands[at]) == absent {
 			return false
 		}
@@ -349,7 +350,8 @@ func (j *judge) leftOut(l *Leg) bool {
 
 // legWithout lists such a leg where it would have been counted.
 func (j *judge) legWithout(l *Leg, vs []verdict) {
-	why := j.apart(&j.facts.Demands[j.demands[l.Demands[0]]])
+	at, _ := j.demands.At(l.Demands[0])
+	why := j.apart(&j.facts.Demands[at])
 	if j.during(j.belongs(l.SignDue, l.DispatchedAt, l.ClosedAt)) {
 		vs[legSign] = why
 	}
@@ -589,18 +591,23 @@ func (j *judge) askedOut(v verdict) verdict {
 }
 
 func (j *judge) card(l *Leg) verdict {
-	p, ok := j.cardOf(l).Points()
-	if !ok {
-		return noData
+	c := j.cardOf(l)
+	v, known := j.cards[c]
+	if !known {
+		v = noData
+		if p, ok := c.Points(); ok {
+			v = j.worth(p.Over(Of(100, 1)), "")
+		}
+		j.cards[c] = v // a city's year has some hundred different ones
 	}
-	return j.worth(p.Over(Of(100, 1)), "")
+	return v
 }
 
 // cardOf returns the card of a leg, with what the residents said last.
 func (j *judge) cardOf(l *Leg) Card {
 	c := l.Card()
 	for _, id := range l.Demands {
-		if at, known := j.demands[id]; known {
+		if at, known := j.demands.At(id); known {
 			if cb, ok := j.lastAnswer(&j.facts.Demands[at]); ok {
 				c.answer(cb)
 			}
@@ -669,7 +676,7 @@ const repeatDays = 90
 
 // repeats reports whether the demand is of the same matter as one raised at most 90 days before it was accepted as such, or was reopened that soon.
 func (j *judge) repeats(d *Demand) bool {
-	at, known := j.demands[d.Repeats]
+	at, known := j.demands.At(d.Repeats)
 	if !known || d.Repeats.IsZero() {
 		return false
 	}

@@ -79,13 +79,12 @@ var ErrNotComputed = errors.New("the result was not computed by this program")
 
 // page returns some of the credits behind a figure, and how many there are.
 func (s *sheet) page(k Key, skip, most int) ([]credit, int) {
-	cs := s.behind(k)
-	from := min(max(0, skip), len(cs))
-	to := len(cs)
+	from, upTo := max(0, skip), -1
 	if most >= 0 {
-		to = min(to, from+most)
+		upTo = from + most
 	}
-	return cs[from:to], len(cs)
+	cs, of := s.behind(k, upTo)
+	return cs[min(from, len(cs)):], of
 }
 
 // Request is an exclusion or an objection that names a case behind a figure, whatever became of it.
@@ -189,31 +188,45 @@ func (s *sheet) each(key Key, take func(credit)) {
 	}
 }
 
-// behind returns the credits behind a figure, by the names of their cases.
-func (s *sheet) behind(key Key) []credit {
+// behind returns the credits behind a figure, by the names of their cases, and how many there are: the first so many, −1 is all. A city's year
+// has a quarter of a million behind one figure; while they are looked through, no more is kept and put in order than can be asked for.
+func (s *sheet) behind(key Key, most int) ([]credit, int) {
 	in := s.slots[key.Indicator]
 	type headed struct {
 		head uint64 // the first bytes of the id: they nearly always tell
 		credit
 	}
 	var cs []headed
-	s.each(key, func(c credit) {
-		id := s.id(in.of, c.at)
-		cs = append(cs, headed{binary.BigEndian.Uint64(id[:]), c})
-	})
 	var x, y []byte
-	slices.SortFunc(cs, func(p, q headed) int {
+	compare := func(p, q headed) int {
 		if p.head != q.head {
 			return cmp.Compare(p.head, q.head)
 		}
 		x, y = s.name(x[:0], in.of, p.at), s.name(y[:0], in.of, q.at)
 		return cmp.Or(bytes.Compare(x, y), cmp.Compare(s.places[p.unit], s.places[q.unit]))
+	}
+	of, kept := 0, 0 // kept: so many are the least so far, in order
+	s.each(key, func(c credit) {
+		of++
+		id := s.id(in.of, c.at)
+		h := headed{binary.BigEndian.Uint64(id[:]), c}
+		if most >= 0 && kept == most && (most == 0 || compare(h, cs[kept-1]) > 0) {
+			return
+		}
+		if cs = append(cs, h); most >= 0 && len(cs) >= 2*most+1000 {
+			slices.SortFunc(cs, compare)
+			cs, kept = cs[:most], most
+		}
 	})
+	slices.SortFunc(cs, compare)
+	if most >= 0 {
+		cs = cs[:min(most, len(cs))]
+	}
 	sorted := make([]credit, len(cs))
 	for i := range cs {
 		sorted[i] = cs[i].credit
 	}
-	return sorted
+	return sorted, of
 }
 
 // id returns the id that the name of a case begins with, zero where it begins with none.
@@ -283,7 +296,7 @@ func (s *sheet) ofReport(d stream.ID) bool {
 	if d.IsZero() {
 		return false
 	}
-	at, known := s.judge.demands[d]
+	at, known := s.judge.demands.At(d)
 	return !known || s.facts.Demands[at].Kind == kindReport
 }
 

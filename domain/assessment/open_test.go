@@ -40,6 +40,27 @@ func TestAFigureIsReadPageByPage(t *testing.T) {
 	}
 }
 
+// TestAPageOfManyIsAStretchOfTheWhole reads pages of so many cases that most of them are not kept while they are looked through.
+func TestAPageOfManyIsAStretchOfTheWhole(t *testing.T) {
+	var f Facts
+	for i := range 4000 {
+		f.Legs = append(f.Legs, leg(i))
+	}
+	r := compute(t, Default(), november(), f)
+	all, err := r.Open("on_time")
+	if err != nil || len(all) != 4000 {
+		t.Fatal(len(all), err)
+	}
+	for _, skip := range []int{0, 1, 49, 400, 1700, 3990, 5000} {
+		for _, most := range []int{0, 1, 50, 700} {
+			page, of, err := r.Page("on_time", skip, most)
+			if want := all[min(skip, 4000):min(skip+most, 4000)]; err != nil || of != 4000 || !slices.Equal(page, want) {
+				t.Errorf("%d cases from %d on are %d of %d, not what the whole has there (%v)", most, skip, len(page), of, err)
+			}
+		}
+	}
+}
+
 // TestResultsMayBeReadByManyAtOnce is for the race detector.
 func TestResultsMayBeReadByManyAtOnce(t *testing.T) {
 	r := compute(t, Default(), november(), Facts{Legs: []Leg{leg(1), leg(2)}, Demands: []Demand{demand(1), demand(2)}})

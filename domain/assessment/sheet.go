@@ -20,7 +20,8 @@ type sheet struct {
 	period  Period
 	places  []orgs.UnitCode // units and streets by their index; 0 is "all", 1 is "none"
 	index   map[orgs.UnitCode]int32
-	weights []Fraction // 0 is one
+	met     [1 << 12]int32 // places met lately, by a hash of their codes: most are asked for again and again
+	weights []Fraction     // 0 is one
 	books   [families]book
 	slots   map[Indicator]slot
 	heirs   map[int32]int32
@@ -78,8 +79,8 @@ type cell struct {
 
 // A tally counts verdicts.
 type tally struct {
-	counts, fails int64 // those of weight one, by far the most
-	others        []entry
+	counts, fails int32    // those of weight one, by far the most
+	others        *[]entry // nil: none; a city has a million tallies
 }
 
 type entry struct {
@@ -93,30 +94,41 @@ func (t *tally) add(v verdict, weight uint16, n int64) {
 	case v == absent || n == 0:
 		return
 	case v == counts && weight == 0:
-		t.counts += n
+		t.counts += int32(n)
 		return
 	case v == fails && weight == 0:
-		t.fails += n
+		t.fails += int32(n)
 		return
 	}
-	for i := range t.others {
-		if t.others[i].verdict == v && t.others[i].weight == weight {
-			t.others[i].n += n
+	if t.others == nil {
+		t.others = new([]entry)
+	}
+	for i := range *t.others {
+		if e := &(*t.others)[i]; e.verdict == v && e.weight == weight {
+			e.n += n
 			return
 		}
 	}
-	t.others = append(t.others, entry{v, weight, n})
+	*t.others = append(*t.others, entry{v, weight, n})
+}
+
+// rest returns the verdicts that are neither counted nor failed with weight one.
+func (t *tally) rest() []entry {
+	if t.others == nil {
+		return nil
+	}
+	return *t.others
 }
 
 func (t *tally) merge(o *tally) {
 	t.counts += o.counts
 	t.fails += o.fails
-	for _, e := range o.others {
+	for _, e := range o.rest() {
 		t.add(e.verdict, e.weight, e.n)
 	}
 }
 
-func (t *tally) empty() bool { return t.counts == 0 && t.fails == 0 && len(t.others) == 0 }
+func (t *tally) empty() bool { return t.counts == 0 && t.fails == 0 && t.others == nil }
 
 func (c *cell) merge(o *cell) {
 	for k := range o.tallies {
@@ -226,12 +238,21 @@ func heir(heirs map[orgs.UnitCode]orgs.UnitCode, c orgs.UnitCode) orgs.UnitCode 
 }
 
 func (s *sheet) place(c orgs.UnitCode) int32 {
+	h := uint64(len(c))
+	for _, b := range []byte(c[max(0, len(c)-8):]) { // codes differ at their ends
+		h = h<<8 ^ h>>56 ^ uint64(b)
+	}
+	met := &s.met[h*0x9e3779b97f4a7c15>>52]
+	if s.places[*met] == c && c != "" {
+		return *met
+	}
 	i, ok := s.index[c]
 	if !ok {
 		i = int32(len(s.places))
 		s.places = append(s.places, c)
 		s.index[c] = i
 	}
+	*met = i
 	return i
 }
 
@@ -362,14 +383,14 @@ func (s *sheet) takeLegs() {
 func (s *sheet) takeDemands() {
 	b := &s.books[ofDemands]
 	b.begin(len(s.facts.Demands))
-	holds := make(map[stream.ID]int32, len(s.facts.Legs)) // the leg that an order stands at
+	holds := stream.NewIndex(len(s.facts.Legs)) // the leg that an order stands at
 	for i := range s.facts.Legs {
 		l := &s.facts.Legs[i]
 		if l.Returned || l.Cancelled && !s.cancelledIn {
 			continue
 		}
-		if at, known := holds[l.Order]; !known || s.facts.Legs[at].Number < l.Number {
-			holds[l.Order] = int32(i)
+		if at, known := holds.At(l.Order); !known || s.facts.Legs[at].Number < l.Number {
+			holds.Put(l.Order, int32(i))
 		}
 	}
 	for i := range s.facts.Demands {
@@ -380,7 +401,7 @@ func (s *sheet) takeDemands() {
 		b.credits[toHome] = append(b.credits[toHome], home)
 		first := len(b.credits[toHandler])
 		for _, o := range d.Orders {
-			at, known := holds[o]
+			at, known := holds.At(o)
 			if !known {
 				continue
 			}

@@ -49,25 +49,27 @@ func (s Scope) holds(p assessment.Place) bool {
 //
 // The facts are in the order of the beginnings in the log, whatever the order of the cases. It costs about a microsecond a case.
 func Gather(cases []Case, scope Scope, asOf Position, more func(ids []stream.ID) ([]Case, error)) (assessment.Facts, error) {
-	g := gathering{asOf: asOf, scope: scope}
+	g := gathering{asOf: asOf, scope: scope, demands: new(stream.Index), orders: new(stream.Index)}
 	all := g.fold(cases, true)
-	for wanted := all.references(); ; {
+	lost := map[stream.ID]bool{} // that never came to be
+	for wanted := g.missing(all, true); len(wanted) > 0; {
 		also, err := g.find(wanted, more)
 		if err != nil {
 			return assessment.Facts{}, err
 		}
-		if len(also) == 0 {
-			break
-		}
 		added := g.fold(also, false)
-		wanted = added.orders()
+		for _, id := range wanted {
+			lost[id] = !g.taken(id)
+		}
+		wanted = g.missing(added, false)
 		all = all.merge(added)
 	}
 	for i := range all.demands {
 		d := &all.demands[i]
-		d.Orders = slices.DeleteFunc(d.Orders, func(o stream.ID) bool { return !g.taken(o) }) // those that never came to be
+		if len(lost) > 0 {
+			d.Orders = some(slices.DeleteFunc(d.Orders, func(o stream.ID) bool { return lost[o] }))
+		}
 		d.Dispatched = len(d.Orders) > 0
-		d.Orders = some(d.Orders)
 	}
 	return assessment.Facts{Demands: some(all.demands), Legs: some(all.legs), Summonses: some(all.summonses), Disputes: some(all.disputes),
 		Topics: some(all.topics), Blocks: some(all.blocks)}, nil
@@ -83,36 +85,93 @@ func some[T any](xs []T) []T {
 
 // gathering is one question under way.
 type gathering struct {
-	asOf  Position
-	scope Scope
-	seen  []*shard
+	asOf            Position
+	scope           Scope
+	demands, orders *stream.Index // that were taken: nothing else is ever referred to
+	given           []map[stream.ID]Case
 }
 
 // shard is a stretch of the cases, by where they begin in the log, folded by itself.
 type shard struct {
 	facts *folder
-	room  int // for legs
-	taken map[stream.ID]bool
+	room  int                // for legs
 	given map[stream.ID]Case // and not of the scope
 }
 
-func (g *gathering) taken(id stream.ID) bool {
-	return slices.ContainsFunc(g.seen, func(s *shard) bool { return s.taken[id] })
+// take notes what was folded.
+func (g *gathering) take(f *folder) {
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		g.demands.Reserve(len(f.demands))
+		for i := range f.demands {
+			g.demands.Put(f.demands[i].ID, 0)
+		}
+	})
+	wait.Go(func() {
+		g.orders.Reserve(len(f.legs))
+		for i := range f.legs {
+			if f.legs[i].Number == 1 {
+				g.orders.Put(f.legs[i].Order, 0)
+			}
+		}
+	})
+	wait.Wait()
 }
 
-// find returns the cases of some ids that were not taken yet, each once.
+func (g *gathering) taken(id stream.ID) bool { return g.demands.Has(id) || g.orders.Has(id) }
+
+// missing lists the demands and orders that facts refer to and that were not taken: with all set, every one, else the demands' orders.
+func (g *gathering) missing(f *folder, all bool) []stream.ID {
+	var orders, demands []stream.ID
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		for i := range f.demands {
+			for _, o := range f.demands[i].Orders {
+				if !g.orders.Has(o) {
+					orders = append(orders, o)
+				}
+			}
+		}
+	})
+	if all {
+		want := func(d stream.ID) {
+			if !d.IsZero() && !g.demands.Has(d) {
+				demands = append(demands, d)
+			}
+		}
+		for i := range f.demands {
+			want(f.demands[i].Repeats)
+		}
+		for i := range f.legs {
+			for _, d := range f.legs[i].Demands {
+				want(d)
+			}
+		}
+		for _, t := range f.topics {
+			for _, d := range t.Decisions {
+				for _, id := range d.Demands {
+					want(id)
+				}
+			}
+		}
+	}
+	wait.Wait()
+	return append(orders, demands...)
+}
+
+// find returns the cases of some ids, each once.
 func (g *gathering) find(ids []stream.ID, more func([]stream.ID) ([]Case, error)) ([]Case, error) {
 	var found []Case
 	var missing []stream.ID
 	asked := map[stream.ID]bool{}
 ids:
 	for _, id := range ids {
-		if id.IsZero() || g.taken(id) || asked[id] {
+		if asked[id] {
 			continue
 		}
 		asked[id] = true
-		for _, s := range g.seen {
-			if c, here := s.given[id]; here {
+		for _, given := range g.given {
+			if c, here := given[id]; here {
 				found = append(found, c)
 				continue ids
 			}
@@ -163,17 +222,18 @@ func (g *gathering) fold(cases []Case, chosen bool) *folder {
 		f := newFolder(g.asOf, g.scope.Reopened)
 		f.demands, f.legs = demands[:0:d], legs[:0:l]
 		demands, legs = demands[d:], legs[l:]
-		parts[i] = &shard{taken: make(map[stream.ID]bool, len(mine)), given: map[stream.ID]Case{}, facts: f, room: l}
+		parts[i] = &shard{given: map[stream.ID]Case{}, facts: f, room: l}
 		wait.Go(func() { parts[i].fold(mine, g.scope, chosen) })
 	}
 	wait.Wait()
-	g.seen = append(g.seen, parts...)
 	if slices.ContainsFunc(parts, func(p *shard) bool { return len(p.facts.legs) > p.room }) {
 		whole.legs = nil // the legs of one lie elsewhere: put behind one another in the same room, they could run over the next one's
 	}
 	for _, p := range parts {
 		whole.follow(p.facts)
+		g.given = append(g.given, p.given)
 	}
+	g.take(whole)
 	return whole
 }
 
@@ -203,7 +263,6 @@ func (s *shard) fold(starts []start, scope Scope, chosen bool) {
 			continue
 		}
 		f.dated(c.at)
-		s.taken[c.of.ID] = true
 	}
 }
 
@@ -294,33 +353,6 @@ func (f *folder) dated(at Position) {
 	for len(f.legAt) < len(f.legs) {
 		f.legAt = append(f.legAt, at)
 	}
-}
-
-// references lists the ids of all demands and orders that facts refer to.
-func (f *folder) references() []stream.ID {
-	ids := f.orders()
-	for i := range f.demands {
-		if d := &f.demands[i]; d.Repeats != d.ID && !d.Repeats.IsZero() {
-			ids = append(ids, d.Repeats)
-		}
-	}
-	for i := range f.legs {
-		ids = append(ids, f.legs[i].Demands...)
-	}
-	for _, t := range f.topics {
-		for _, d := range t.Decisions {
-			ids = append(ids, d.Demands...)
-		}
-	}
-	return ids
-}
-
-// orders lists the ids of the demands' orders.
-func (f *folder) orders() (ids []stream.ID) {
-	for i := range f.demands {
-		ids = append(ids, f.demands[i].Orders...)
-	}
-	return ids
 }
 
 // follow puts all facts of g behind those of f; where they lie in f's room, they move up.

@@ -176,7 +176,7 @@ func splitNumber(s string) (n numbered, ok bool) {
 	return n, true
 }
 
-func (n numbered) String() string {
+func (n numbered) text() [22]byte {
 	b := [22]byte{6: '-', 15: '-', 20: '-', 21: n.check}
 	digits := func(from, to int, value uint64) {
 		for i := to - 1; i >= from; i-- {
@@ -186,7 +186,7 @@ func (n numbered) String() string {
 	digits(0, 6, n.county)
 	digits(7, 15, n.day)
 	digits(16, 20, n.count)
-	return string(b[:])
+	return b
 }
 
 // place is where a case lies, from its unit up; "" where there is none.
@@ -359,7 +359,8 @@ func (r *reader) number() string {
 		n := numbered{county: h >> 1}
 		n.day, n.count = r.num(), r.num()
 		n.check = r.byte()
-		return n.String()
+		b := n.text()
+		return r.words.once(b[:])
 	}
 	n := int(min(h>>1, uint64(len(r.rest))))
 	text := string(r.rest[:n])
@@ -397,6 +398,7 @@ type words struct {
 		text string
 	}
 	texts map[string]string // by how they are written
+	piece strings.Builder   // of texts that are read once, behind one another
 }
 
 // number returns a number behind its leading 1 as text.
@@ -421,4 +423,18 @@ func (w *words) text(written []byte, spell func() string) string {
 		w.texts[string(written)] = text
 	}
 	return text
+}
+
+// once returns a text that no other case has. A year of a city has half a million, which lie together in few pieces.
+func (w *words) once(text []byte) string {
+	if w == nil {
+		return string(text)
+	}
+	if w.piece.Cap()-w.piece.Len() < len(text) {
+		w.piece = strings.Builder{}
+		w.piece.Grow(max(len(text), 1<<16))
+	}
+	from := w.piece.Len()
+	w.piece.Write(text)
+	return w.piece.String()[from:]
 }
