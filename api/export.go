@@ -30,7 +30,6 @@ type exportInput struct {
 	Figure    string `query:"figure" maxLength:"200" doc:"Whose cohort: needed with sheet=cohort."`
 	AsOf      string `query:"as_of" maxLength:"20" doc:"As for the list of figures."`
 	NoneMatch string `header:"If-None-Match"`
-	Position  string `header:"GridCase-Position" doc:"Wait, at most two seconds, until the views have reached this position."`
 }
 
 type exported struct {
@@ -58,7 +57,7 @@ func (s *Server) export(ctx context.Context, in *exportInput) (*exported, error)
 	case (in.Sheet == "cohort") != (in.Figure != ""):
 		return nil, invalid(fault("query.figure", "unexpected", "与 sheet=cohort 同时使用", "goes with sheet=cohort, and with nothing else"))
 	}
-	a, sees, err := s.assessed(ctx, &FiguresQuery{ID: in.ID, AsOf: in.AsOf, Position: in.Position})
+	a, sees, err := s.assessed(ctx, &FiguresQuery{ID: in.ID, AsOf: in.AsOf})
 	if err != nil {
 		return nil, err
 	}
