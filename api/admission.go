@@ -192,14 +192,10 @@ type listAdmissionsInput struct {
 	Limit    int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	After    string `query:"after" maxLength:"200" doc:"The cursor next of the page before."`
 	Count    bool   `query:"count" doc:"Count all of them, too."`
-	Position string `header:"GridCase-Position" doc:"Wait, at most two seconds, until the views have reached this position."`
 }
 
 func (s *Server) listAdmissions(ctx context.Context, in *listAdmissionsInput) (*listed[AdmissionBrief], error) {
 	if err := s.may(ctx, readCase); err != nil {
-		return nil, err
-	}
-	if err := s.awaited(ctx, in.Position); err != nil {
 		return nil, err
 	}
 	f := projections.AdmissionFilter{Page: projections.Page{Limit: in.Limit, After: in.After}, Phase: admission.Phase(in.Phase), Matter: in.Category, Unit: orgs.UnitCode(in.Unit)}

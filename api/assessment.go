@@ -44,19 +44,17 @@ type FiguresQuery struct {
 	Indicator string `query:"indicator" maxLength:"60"`
 	Limit     int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	After     string `query:"after" maxLength:"200" doc:"The cursor next of the page before. All pages are of the result that the first was of."`
-	Position  string `header:"GridCase-Position" doc:"Wait, at most two seconds, until the views have reached this position."`
 }
 
 // ResultQuery says which result of a period.
 type ResultQuery struct {
-	ID       string `path:"id"`
-	AsOf     string `query:"as_of" maxLength:"40" doc:"As of the list of figures."`
-	Edition  int    `query:"edition" minimum:"1" maximum:"10000" doc:"Revision of the sealed result: 1 is the seal. If not given, the last."`
-	Position string `header:"GridCase-Position"`
+	ID      string `path:"id"`
+	AsOf    string `query:"as_of" maxLength:"40" doc:"As of the list of figures."`
+	Edition int    `query:"edition" minimum:"1" maximum:"10000" doc:"Revision of the sealed result: 1 is the seal. If not given, the last."`
 }
 
 func (q ResultQuery) figures() *FiguresQuery {
-	return &FiguresQuery{ID: q.ID, AsOf: q.AsOf, Edition: q.Edition, Position: q.Position}
+	return &FiguresQuery{ID: q.ID, AsOf: q.AsOf, Edition: q.Edition}
 }
 
 // reading is a result, and how far the actor sees it.
@@ -95,9 +93,6 @@ func (s *Server) stands(ctx context.Context, in *FiguresQuery) (r reading, err e
 	if err == nil {
 		err = s.may(ctx, readWork)
 	}
-	if err == nil {
-		err = s.awaited(ctx, in.Position)
-	}
 	if err != nil {
 		return r, err
 	}
@@ -128,7 +123,9 @@ func (s *Server) stands(ctx context.Context, in *FiguresQuery) (r reading, err e
 		p = now.editions[in.Edition-1]
 	}
 	if p > s.Views.Position() {
-		s.reach(ctx, p)
+		if err := s.reach(ctx, p); err != nil {
+			return r, err
+		}
 	}
 	r.at, r.skip, r.was, r.asked = p, turned.skip, an.asOf(p), url.Values{}
 	if in.AsOf != "" {
@@ -207,14 +204,10 @@ type AssessmentBrief struct {
 }
 
 func (s *Server) assessments(ctx context.Context, in *struct {
-	Limit    int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	After    string `query:"after" maxLength:"200"`
-	Position string `header:"GridCase-Position"`
+	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	After string `query:"after" maxLength:"200"`
 }) (*listed[AssessmentBrief], error) {
 	if err := s.may(ctx, readWork); err != nil {
-		return nil, err
-	}
-	if err := s.awaited(ctx, in.Position); err != nil {
 		return nil, err
 	}
 	from, err := s.opened(ctx, in.After)

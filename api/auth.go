@@ -208,7 +208,9 @@ func (s *Server) sees(ctx context.Context, a rule.Actor, n stream.Name, state an
 	if s.Views.Position() >= end {
 		return false, nil
 	}
-	s.reach(ctx, end)
+	if err := s.reach(ctx, end); err != nil { // it can not be told, and is not to be taken for a no
+		return false, err
+	}
 	return s.Views.Views().Visible(ctx, v, category, id)
 }
 

@@ -89,9 +89,6 @@ type CaseFile struct {
 
 // readCase reads a case file. A resident or a channel gets the demand's own stream, which alone shows the three stages (rule I13).
 func (s *Server) readCase(ctx context.Context, in *oneInput) (*found[CaseFile], error) {
-	if err := s.awaited(ctx, in.Position); err != nil {
-		return nil, err
-	}
 	position := s.position()
 	n, state, _, err := s.find(ctx, stream.Demand, in.ID)
 	if err != nil {

@@ -35,8 +35,7 @@ func (h Happened) when() time.Time { return h.OccurredAt }
 
 // Post is what a POST carries besides its body.
 type Post struct {
-	Key      string `header:"Idempotency-Key" doc:"Required. 1 to 128 visible ASCII characters, best a random UUID; never a phone or identity number. The same on every retry."`
-	Position string `header:"GridCase-Position" doc:"Wait, at most two seconds, until the views have reached this position."`
+	Key string `header:"Idempotency-Key" doc:"Required. 1 to 128 visible ASCII characters, best a random UUID; never a phone or identity number. The same on every retry."`
 }
 
 // postInput is a POST that creates something. Its body is read and checked by [shape.decode] alone, once.

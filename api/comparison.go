@@ -288,13 +288,12 @@ type RevisionFile struct {
 }
 
 func (s *Server) revisions(ctx context.Context, in *struct {
-	ID       string `path:"id"`
-	Limit    int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	After    string `query:"after" maxLength:"200"`
-	Position string `header:"GridCase-Position"`
+	ID    string `path:"id"`
+	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	After string `query:"after" maxLength:"200"`
 }) (*listed[RevisionFile], error) {
 	position := s.position()
-	r, err := s.stands(ctx, &FiguresQuery{ID: in.ID, After: in.After, Position: in.Position})
+	r, err := s.stands(ctx, &FiguresQuery{ID: in.ID, After: in.After})
 	if err != nil {
 		return nil, err
 	}
@@ -331,15 +330,14 @@ type RecordedValue struct {
 }
 
 func (s *Server) changes(ctx context.Context, in *struct {
-	ID       string `path:"id"`
-	From     int    `query:"from" minimum:"1" maximum:"10000" doc:"The one before to, if not given."`
-	To       int    `query:"to" minimum:"1" maximum:"10000" doc:"The last, if not given."`
-	Limit    int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	After    string `query:"after" maxLength:"200"`
-	Position string `header:"GridCase-Position"`
+	ID    string `path:"id"`
+	From  int    `query:"from" minimum:"1" maximum:"10000" doc:"The one before to, if not given."`
+	To    int    `query:"to" minimum:"1" maximum:"10000" doc:"The last, if not given."`
+	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	After string `query:"after" maxLength:"200"`
 }) (*listed[ChangeFile], error) {
 	position := s.position()
-	r, err := s.stands(ctx, &FiguresQuery{ID: in.ID, After: in.After, Position: in.Position})
+	r, err := s.stands(ctx, &FiguresQuery{ID: in.ID, After: in.After})
 	if err != nil {
 		return nil, err
 	}

@@ -40,15 +40,14 @@ type GridDatabase struct {
 }
 
 func (s *Server) gridDatabase(ctx context.Context, in *struct {
-	Unit     string `query:"unit" maxLength:"40" doc:"Of the own jurisdiction; if not given, the own unit."`
-	Limit    int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	After    string `query:"after" maxLength:"200"`
-	Position string `header:"GridCase-Position"`
+	Unit  string `query:"unit" maxLength:"40" doc:"Of the own jurisdiction; if not given, the own unit."`
+	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	After string `query:"after" maxLength:"200"`
 }) (*struct {
 	Position string `header:"GridCase-Position"`
 	Body     GridDatabase
 }, error) {
-	u, err := s.charge(ctx, readWork, in.Unit, in.Position)
+	u, err := s.charge(ctx, readWork, in.Unit)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +141,7 @@ type answeredLadder struct {
 }
 
 func (s *Server) ladder(ctx context.Context, in *ladderInput) (*answeredLadder, error) {
-	u, err := s.charge(ctx, readWork, in.Unit, in.Position)
+	u, err := s.charge(ctx, readWork, in.Unit)
 	if err != nil {
 		return nil, err
 	}
@@ -232,7 +231,7 @@ func (s *Server) serviceDatabase(ctx context.Context, in *servicesInput) (*struc
 	Position string `header:"GridCase-Position"`
 	Body     ServiceDatabase
 }, error) {
-	u, err := s.charge(ctx, readWork, in.Unit, in.Position)
+	u, err := s.charge(ctx, readWork, in.Unit)
 	if err != nil {
 		return nil, err
 	}

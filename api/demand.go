@@ -662,7 +662,9 @@ func (s *Server) track(ctx context.Context, in *struct {
 		if failed != nil {
 			return nil, failed
 		}
-		s.reach(ctx, end)
+		if err := s.reach(ctx, end); err != nil {
+			return nil, err
+		}
 		r, err = s.Views.Views().DemandByTracking(ctx, hash)
 	}
 	if err != nil {

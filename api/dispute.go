@@ -203,7 +203,6 @@ type listDisputesInput struct {
 	Limit     int      `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	After     string   `query:"after" maxLength:"200" doc:"The cursor next of the page before."`
 	Count     bool     `query:"count" doc:"Count all of them, too."`
-	Position  string   `header:"GridCase-Position" doc:"Wait, at most two seconds, until the views have reached this position."`
 }
 
 func (s *Server) listDisputes(ctx context.Context, in *listDisputesInput) (*listed[DisputeBrief], error) {
@@ -231,9 +230,6 @@ func (s *Server) listDisputes(ctx context.Context, in *listDisputesInput) (*list
 	}
 	for _, o := range in.Outcomes {
 		f.Outcomes = append(f.Outcomes, projections.Outcome(o))
-	}
-	if err := s.awaited(ctx, in.Position); err != nil {
-		return nil, err
 	}
 	v, who, position := s.Views.Views(), s.viewer(of(ctx).actor), s.position()
 	rows, next, err := v.Disputes(ctx, who, f)

@@ -148,9 +148,6 @@ var owed = map[calendar.Clock]rule.Phrase{
 func explained[R any](s *Server, k resource[R]) {
 	get(s, "explain-"+string(k.category)+"-due", "/"+k.plural()+"/{id}/due", "Explain how the due instants of its clocks were counted", k.plural(),
 		func(ctx context.Context, in *oneInput) (*found[Dues], error) {
-			if err := s.awaited(ctx, in.Position); err != nil {
-				return nil, err
-			}
 			position := s.position()
 			n, _, _, err := s.find(ctx, k.category, in.ID)
 			if err != nil {

@@ -196,11 +196,7 @@ type DutyPublication struct {
 }
 
 func (s *Server) listDuties(ctx context.Context, in *struct {
-	Position string `header:"GridCase-Position" doc:"Wait, at most two seconds, until the views have reached this position."`
 }) (*listed[DutyPublication], error) {
-	if err := s.awaited(ctx, in.Position); err != nil {
-		return nil, err
-	}
 	position := s.position()
 	rows, err := s.Views.Views().DutyLists(ctx)
 	if err != nil {
@@ -283,25 +279,6 @@ type viewed[R any] struct {
 	Body     R
 }
 
-// known waits until the gate knows what the log held at a position that the caller names.
-func (s *Server) known(ctx context.Context, position string) error {
-	if position == "" {
-		return nil
-	}
-	p, err := parsePosition(position)
-	if err != nil {
-		return err
-	}
-	end, err := s.Log.End(ctx)
-	if err != nil {
-		return err
-	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	s.Engine.Settled(ctx, min(p, end)) // the answer says how far it reflects the log
-	return nil
-}
-
 // unitOfQuery reads the unit that a view is about.
 func (s *Server) unitOfQuery(code string) (orgs.UnitCode, error) {
 	if _, known := s.Engine.Units().Unit(orgs.UnitCode(code)); !known {
@@ -311,11 +288,10 @@ func (s *Server) unitOfQuery(code string) (orgs.UnitCode, error) {
 }
 
 func (s *Server) viewDuties(ctx context.Context, in *struct {
-	Unit     string `query:"unit" required:"true" maxLength:"40" doc:"A community, street or grid."`
-	On       string `query:"on" format:"date" doc:"Today if not given."`
-	Matter   string `query:"matter" pattern:"^([0-9]{2}){1,3}$" doc:"A class, subject or matter; all if not given."`
-	Bears    string `query:"bears" enum:"lead,assist,either" doc:"Only matters that the unit may be asked to take on in this role."`
-	Position string `header:"GridCase-Position" doc:"Wait, at most two seconds, until lists and grants up to this position are known."`
+	Unit   string `query:"unit" required:"true" maxLength:"40" doc:"A community, street or grid."`
+	On     string `query:"on" format:"date" doc:"Today if not given."`
+	Matter string `query:"matter" pattern:"^([0-9]{2}){1,3}$" doc:"A class, subject or matter; all if not given."`
+	Bears  string `query:"bears" enum:"lead,assist,either" doc:"Only matters that the unit may be asked to take on in this role."`
 }) (*viewed[DutyView], error) {
 	if err := s.may(ctx, readCase); err != nil {
 		return nil, err
@@ -323,9 +299,6 @@ func (s *Server) viewDuties(ctx context.Context, in *struct {
 	unit, err1 := s.unitOfQuery(in.Unit)
 	on, err2 := dateOf("on", in.On, s.today())
 	if err := errors.Join(err1, err2); err != nil {
-		return nil, err
-	}
-	if err := s.known(ctx, in.Position); err != nil {
 		return nil, err
 	}
 	position := s.position()
@@ -378,10 +351,9 @@ type LoadOn struct {
 }
 
 func (s *Server) viewLoad(ctx context.Context, in *struct {
-	Unit     string `query:"unit" required:"true" maxLength:"40" doc:"A community, street or grid."`
-	On       string `query:"on" format:"date" doc:"Today if not given."`
-	Base     string `query:"base" required:"true" format:"date"`
-	Position string `header:"GridCase-Position" doc:"Wait, at most two seconds, until views, lists and grants up to this position are known."`
+	Unit string `query:"unit" required:"true" maxLength:"40" doc:"A community, street or grid."`
+	On   string `query:"on" format:"date" doc:"Today if not given."`
+	Base string `query:"base" required:"true" format:"date"`
 }) (*viewed[LoadView], error) {
 	if err := s.may(ctx, readCase); err != nil {
 		return nil, err
@@ -399,9 +371,6 @@ func (s *Server) viewLoad(ctx context.Context, in *struct {
 		return nil, invalid(fault("query.unit", "not_listed", "须为社区、街道或网格", "must be a community, street or grid"))
 	case from > on:
 		return nil, invalid(fault("query.base", "contradiction", "基准日期不能晚于所查日期", "lies after the date"))
-	}
-	if err := errors.Join(s.known(ctx, in.Position), s.awaited(ctx, in.Position)); err != nil {
-		return nil, err
 	}
 	g = s.Engine.Gate(s.Engine.Units())
 	position := s.position()
@@ -455,22 +424,21 @@ type BlockedAttempt struct {
 }
 
 func (s *Server) viewBlocks(ctx context.Context, in *struct {
-	Unit     string `query:"unit" maxLength:"40" doc:"On what lies in it."`
-	From     string `query:"from" format:"date"`
-	To       string `query:"to" format:"date" doc:"The date itself is in."`
-	List     string `query:"list" enum:"statutory_duty,statutory_assist,not_borne,no_certificate,negative,unlisted"`
-	Matter   string `query:"matter" pattern:"^([0-9]{2}){1,3}$"`
-	Limit    int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	After    string `query:"after" maxLength:"200" doc:"The cursor next of the page before."`
-	Count    bool   `query:"count" doc:"Count all of them, too."`
-	Position string `header:"GridCase-Position" doc:"Wait, at most two seconds, until the views have reached this position."`
+	Unit   string `query:"unit" maxLength:"40" doc:"On what lies in it."`
+	From   string `query:"from" format:"date"`
+	To     string `query:"to" format:"date" doc:"The date itself is in."`
+	List   string `query:"list" enum:"statutory_duty,statutory_assist,not_borne,no_certificate,negative,unlisted"`
+	Matter string `query:"matter" pattern:"^([0-9]{2}){1,3}$"`
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	After  string `query:"after" maxLength:"200" doc:"The cursor next of the page before."`
+	Count  bool   `query:"count" doc:"Count all of them, too."`
 }) (*listed[BlockedAttempt], error) {
 	if err := s.may(ctx, readCase); err != nil {
 		return nil, err
 	}
 	from, err1 := dateOf("from", in.From, 0)
 	to, err2 := dateOf("to", in.To, 0)
-	if err := errors.Join(err1, err2, s.awaited(ctx, in.Position)); err != nil {
+	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}
 	f := projections.BlockFilter{Page: projections.Page{Limit: in.Limit, After: in.After}, Unit: orgs.UnitCode(in.Unit), List: duty.List(in.List),

@@ -131,14 +131,13 @@ func clockOf(id string) calendar.Clock {
 }
 
 type boardInput struct {
-	Unit     string `query:"unit" maxLength:"40" doc:"Of the own jurisdiction; if not given, the own unit."`
-	Level    string `query:"level" enum:"0,1,2,3,4,5" doc:"0: problem orders that did not rise."`
-	Rule     string `query:"rule" enum:"E1,E2,E3,E4,E5,E6,E7,E8"`
-	Kind     string `query:"kind" enum:"demand,topic,order,dispute"`
-	Problem  bool   `query:"problem"`
-	Limit    int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	After    string `query:"after" maxLength:"200"`
-	Position string `header:"GridCase-Position" doc:"Wait, at most two seconds, until the views have reached this position."`
+	Unit    string `query:"unit" maxLength:"40" doc:"Of the own jurisdiction; if not given, the own unit."`
+	Level   string `query:"level" enum:"0,1,2,3,4,5" doc:"0: problem orders that did not rise."`
+	Rule    string `query:"rule" enum:"E1,E2,E3,E4,E5,E6,E7,E8"`
+	Kind    string `query:"kind" enum:"demand,topic,order,dispute"`
+	Problem bool   `query:"problem"`
+	Limit   int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	After   string `query:"after" maxLength:"200"`
 }
 
 type answeredBoard struct {
@@ -147,7 +146,7 @@ type answeredBoard struct {
 }
 
 func (s *Server) escalations(ctx context.Context, in *boardInput) (*answeredBoard, error) {
-	u, err := s.charge(ctx, readWork, in.Unit, in.Position)
+	u, err := s.charge(ctx, readWork, in.Unit)
 	if err != nil {
 		return nil, err
 	}
@@ -244,14 +243,13 @@ type supervisionsInput struct {
 	OverdueAt string `query:"overdue_at" doc:"Owed, and due before this instant."`
 	Limit     int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	After     string `query:"after" maxLength:"200"`
-	Position  string `header:"GridCase-Position" doc:"Wait, at most two seconds, until the views have reached this position."`
 }
 
 func (s *Server) supervisions(ctx context.Context, in *supervisionsInput) (*struct {
 	Position string `header:"GridCase-Position"`
 	Body     Supervisions
 }, error) {
-	u, err := s.charge(ctx, readWork, in.Unit, in.Position)
+	u, err := s.charge(ctx, readWork, in.Unit)
 	if err != nil {
 		return nil, err
 	}

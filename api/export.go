@@ -30,7 +30,6 @@ type exportInput struct {
 	AsOf      string `query:"as_of" maxLength:"40" doc:"As for the list of figures."`
 	Edition   int    `query:"edition" minimum:"1" maximum:"10000" doc:"Revision of the sealed result: 1 is the seal. If not given, the last."`
 	NoneMatch string `header:"If-None-Match"`
-	Position  string `header:"GridCase-Position" doc:"Wait, at most two seconds, until the views have reached this position."`
 }
 
 type exported struct {
@@ -58,7 +57,7 @@ func (s *Server) export(ctx context.Context, in *exportInput) (*exported, error)
 	case (in.Sheet == "cohort") != (in.Figure != ""):
 		return nil, invalid(fault("query.figure", "unexpected", "与 sheet=cohort 同时使用", "goes with sheet=cohort, and with nothing else"))
 	}
-	r, err := s.read(ctx, &FiguresQuery{ID: in.ID, AsOf: in.AsOf, Edition: in.Edition, Position: in.Position})
+	r, err := s.read(ctx, &FiguresQuery{ID: in.ID, AsOf: in.AsOf, Edition: in.Edition})
 	if err != nil {
 		return nil, err
 	}

@@ -296,7 +296,7 @@ func below(k orgs.Kind) orgs.Kind {
 }
 
 // gridsOn returns the grids of a unit as they stood on a date, of the kind of units that divide places.
-func (s *Server) gridsOn(ctx context.Context, code, day, around, position string) (u orgs.Unit, on calendar.Date, gs []projections.GridDay, err error) {
+func (s *Server) gridsOn(ctx context.Context, code, day, around string) (u orgs.Unit, on calendar.Date, gs []projections.GridDay, err error) {
 	if err = s.may(ctx, readCoverage); err != nil {
 		return
 	}
@@ -306,9 +306,6 @@ func (s *Server) gridsOn(ctx context.Context, code, day, around, position string
 	t, known := s.Engine.Units(), false
 	if u, known = t.Unit(orgs.UnitCode(code)); !known {
 		err = invalid(fault("query.unit", "unknown_unit", "没有这个单位", "there is no such unit"))
-		return
-	}
-	if err = s.awaited(ctx, position); err != nil {
 		return
 	}
 	district, _ := t.Ancestor(u.Code, orgs.District)
@@ -323,12 +320,11 @@ func (s *Server) gridsOn(ctx context.Context, code, day, around, position string
 }
 
 func (s *Server) readCoverage(ctx context.Context, in *struct {
-	Unit     string `query:"unit" required:"true" maxLength:"40"`
-	On       string `query:"on" maxLength:"10" doc:"A date, such as 2025-07-01; today if there is none."`
-	By       string `query:"by" enum:"district,street,community" doc:"The units to show; those below it if nothing is said."`
-	Position string `header:"GridCase-Position"`
+	Unit string `query:"unit" required:"true" maxLength:"40"`
+	On   string `query:"on" maxLength:"10" doc:"A date, such as 2025-07-01; today if there is none."`
+	By   string `query:"by" enum:"district,street,community" doc:"The units to show; those below it if nothing is said."`
 }) (*found[Coverage], error) {
-	u, on, gs, err := s.gridsOn(ctx, in.Unit, in.On, "", in.Position)
+	u, on, gs, err := s.gridsOn(ctx, in.Unit, in.On, "")
 	if err != nil {
 		return nil, err
 	}
@@ -367,7 +363,6 @@ type listGridsInput struct {
 	Limit    int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	After    string `query:"after" maxLength:"15"`
 	Count    bool   `query:"count"`
-	Position string `header:"GridCase-Position"`
 }
 
 // fits reports whether a grid is asked for.
@@ -380,7 +375,7 @@ func (in *listGridsInput) fits(g projections.GridDay, band orgs.SizeBand) bool {
 
 // listGrids lists active grids in code order; the cursor is the last code of the page.
 func (s *Server) listGrids(ctx context.Context, in *listGridsInput) (*listed[ListedGrid], error) {
-	_, _, gs, err := s.gridsOn(ctx, in.Unit, in.On, in.Around, in.Position)
+	_, _, gs, err := s.gridsOn(ctx, in.Unit, in.On, in.Around)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/gin-gonic/gin"
+
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
@@ -233,3 +235,6 @@ func TestEveryClockSaysWhatIsOwedInBothLanguages(t *testing.T) {
 		}
 	}
 }
+
+// Router is where the routes are.
+func (s *Server) Router() *gin.Engine { return s.router }

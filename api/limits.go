@@ -25,6 +25,8 @@ type Limits struct {
 	Streams int           // event streams (SSE) of one key; default 4
 	Beat    time.Duration // of a quiet event stream; default 15 s
 	Lag     time.Duration // of the views, beyond which a node is not ready; default 30 s
+
+	Patience time.Duration // how long a request waits for the position that it names; default 2 s, then 503
 }
 
 func (l Limits) filled() Limits {
@@ -38,6 +40,7 @@ func (l Limits) filled() Limits {
 	fill(&l.Streams, 4)
 	fill(&l.Beat, 15*time.Second)
 	fill(&l.Lag, 30*time.Second)
+	fill(&l.Patience, 2*time.Second)
 	return l
 }
 

@@ -32,7 +32,6 @@ type ListQuery struct {
 	Limit     int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	After     string `query:"after" maxLength:"200" doc:"The cursor next of the page before."`
 	Count     bool   `query:"count" doc:"Count all of them, too."`
-	Position  string `header:"GridCase-Position" doc:"Wait, at most two seconds, until the views have reached this position."`
 }
 
 // listing reads what is common to all lists, and waits for the position that the caller names.
@@ -52,7 +51,6 @@ func (s *Server) listing(ctx context.Context, q *ListQuery) (page projections.Pa
 	}
 	place = projections.Place{District: orgs.UnitCode(q.District), Street: orgs.UnitCode(q.Street),
 		Community: orgs.UnitCode(q.Community), Grid: orgs.GridCode(q.Grid)}
-	err = s.awaited(ctx, q.Position)
 	return
 }
 
@@ -173,7 +171,6 @@ func idOf(name, text string) (stream.ID, error) {
 type oneInput struct {
 	ID        string `path:"id"`
 	NoneMatch string `header:"If-None-Match"`
-	Position  string `header:"GridCase-Position"`
 }
 
 type found[R any] struct {
@@ -187,9 +184,6 @@ type found[R any] struct {
 // never behind what was acknowledged.
 func one[R any](s *Server, k resource[R], summary string) {
 	get(s, "read-"+string(k.category), "/"+k.plural()+"/{id}", summary, k.plural(), func(ctx context.Context, in *oneInput) (*found[R], error) {
-		if err := s.awaited(ctx, in.Position); err != nil {
-			return nil, err
-		}
 		position := s.position()
 		n, state, revision, err := s.find(ctx, k.category, in.ID)
 		if err != nil {

@@ -3,6 +3,7 @@ package api
 import (
 	"net/http"
 	"reflect"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/gin-gonic/gin"
@@ -92,7 +93,13 @@ func (s *Server) describe() {
 			parameter("stream", "query", "Name of one stream."), parameter("limit", "query", "1 to 200, 50 if not given."),
 			parameter("Last-Event-ID", "header", "Position of the last event received; goes before after.")},
 		Responses: map[string]*huma.Response{"200": {Description: "OK", Content: feed}, "default": problems}})
-	for _, path := range doc.Paths {
+	position := parameter(positionHeader, "header", "Wait, at most two seconds, until this node has come to the position; then 503 with the code behind. Send that of the last answer, and what you wrote is there, on every node.")
+	for name, path := range doc.Paths {
+		for _, op := range []*huma.Operation{path.Get, path.Post} {
+			if op != nil && strings.HasPrefix(name, base) && name != base+"/openapi.yaml" {
+				op.Parameters = append(op.Parameters, position)
+			}
+		}
 		if op := path.Get; op != nil && op.Responses["200"] != nil {
 			for _, p := range op.Parameters {
 				if p.Name == "If-None-Match" {

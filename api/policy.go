@@ -188,11 +188,7 @@ func renderCalendar(s *Server, p policy.Published, ps []publication, receipt *Re
 func readBook[R any](s *Server, b book[R], id, summary string) {
 	get(s, id, b.path, summary, "policies", func(ctx context.Context, in *struct {
 		NoneMatch string `header:"If-None-Match"`
-		Position  string `header:"GridCase-Position"`
 	}) (*found[R], error) {
-		if err := s.awaited(ctx, in.Position); err != nil {
-			return nil, err
-		}
 		out := &found[R]{Status: http.StatusOK, Position: s.position()}
 		state, revision, err := s.Engine.Load(ctx, b.stream)
 		if err != nil {
@@ -314,7 +310,6 @@ type listDeadlinesInput struct {
 	Provisional string `query:"provisional" enum:"true,false" doc:"true: those that wait for a notice (rule R24)."`
 	Limit       int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	After       string `query:"after" maxLength:"200" doc:"The cursor next of the page before."`
-	Position    string `header:"GridCase-Position" doc:"Wait, at most two seconds, until the views have reached this position."`
 }
 
 func (s *Server) listDeadlines(ctx context.Context, in *listDeadlinesInput) (*listed[Deadline], error) {
@@ -328,9 +323,6 @@ func (s *Server) listDeadlines(ctx context.Context, in *listDeadlinesInput) (*li
 	}
 	if in.Clock != "" && !slices.Contains(calendar.Clocks(), calendar.Clock(in.Clock)) {
 		return nil, invalid(fault("query.clock", "not_listed", "没有这种时限", "there is no such clock"))
-	}
-	if err := s.awaited(ctx, in.Position); err != nil {
-		return nil, err
 	}
 	f := projections.DeadlineFilter{Page: projections.Page{Limit: cmp.Or(in.Limit, 50), After: in.After}, Kind: stream.Category(in.Kind), Clock: calendar.Clock(in.Clock),
 		Unit: orgs.UnitCode(in.Unit), Lead: orgs.UnitCode(in.Lead), From: from, Before: before}

@@ -145,6 +145,7 @@ var problems = map[string]meaning{
 	"rate_limited":           row(429, "请求过于频繁", "too many requests", "请按 Retry-After 等待后重试。", "Wait as Retry-After says, then try again."),
 	"internal":               row(500, "系统错误", "internal error", "系统发生错误，已记录；联系运维人员时请提供 instance。", "Something failed on our side and was recorded. Name the instance when you ask about it."),
 	"overloaded":             row(503, "系统繁忙", "overloaded", "请按 Retry-After 等待后，以相同的 Idempotency-Key 重试。", "Wait as Retry-After says, then repeat with the same Idempotency-Key."),
+	"behind":                 row(503, "本节点尚未同步到该位置", "this node has not come so far", "本节点尚未同步到 GridCase-Position 所指的位置，未执行任何操作；请按 Retry-After 等待后重试。", "This node has not come to the position that GridCase-Position names, and did nothing. Wait as Retry-After says, then try again, here or on another node."),
 	"outcome-unknown":        row(503, "结果未知", "outcome unknown", "无法确定是否已办理；以相同的 Idempotency-Key 重试是安全的，不会重复。", "It can not be told whether it happened. Repeating with the same Idempotency-Key is safe and never doubles it."),
 	"unavailable":            row(503, "暂时无法读取", "can not be read now", "事件日志暂时没有应答，未读到任何内容；请按 Retry-After 等待后重试。列表和统计仍可查询。", "The log does not answer and nothing was read. Wait as Retry-After says, then try again; lists and figures are still shown."),
 	"read_only":              row(503, "暂停写入", "read only", "系统暂时不能写入，仍可查询。", "Nothing can be written at the moment; reading goes on."),
@@ -163,7 +164,7 @@ func problem(code string, sentence ...rule.Phrase) *Problem {
 	if len(sentence) > 0 {
 		p.sentence = sentence[0]
 	}
-	if code == "overloaded" || code == "outcome-unknown" || code == "unavailable" || code == "read_only" || code == "keys_away" || code == "search_not_ready" || code == "disk_full" {
+	if code == "overloaded" || code == "behind" || code == "outcome-unknown" || code == "unavailable" || code == "read_only" || code == "keys_away" || code == "search_not_ready" || code == "disk_full" {
 		p.header = http.Header{"Retry-After": {"1"}}
 	}
 	return p

@@ -40,6 +40,7 @@ import (
 type Server struct {
 	Config
 	handler  http.Handler
+	router   *gin.Engine
 	api      huma.API
 	meter    *Metrics
 	keyed    *buckets
@@ -85,6 +86,7 @@ func New(c Config) (*Server, error) {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	g := gin.New()
+	s.router = g
 	g.ContextWithFallback = true
 	g.HandleMethodNotAllowed = true
 	g.RedirectTrailingSlash = false
@@ -95,7 +97,7 @@ func New(c Config) (*Server, error) {
 	g.NoRoute(func(c *gin.Context) { s.fail(c, problem("not_found")) })
 	g.NoMethod(func(c *gin.Context) { s.fail(c, problem("method_not_allowed")) })
 	s.health(g)
-	keyed := g.Group("", s.authenticate)
+	keyed := g.Group("", s.authenticate, s.await)
 	s.api = humagin.NewWithGroup(g, keyed, s.humaConfig())
 	s.register(g, keyed)
 	s.describe()
@@ -355,30 +357,39 @@ var plainJSON = huma.Format{
 // position is how far an answer reflects the log.
 func (s *Server) position() string { return s.Views.Position().String() }
 
-// awaited waits until the views have reached the position that a caller names, at most two seconds: what the
-// answer reflects, it says itself.
-func (s *Server) awaited(ctx context.Context, position string) error {
-	if position == "" {
-		return nil
+// positionHeader names a position: of an answer, how far it reflects the log; of a request, how far its answer must.
+const positionHeader = "GridCase-Position"
+
+// await holds a request back until this node has come to the position that the caller names: its views, and what the engine
+// knows, by which it is decided what there is and who may see it. It stands before every route that takes a key or a tracking
+// code, so none can show less than what the caller has written, on whatever node. A node that does not come so far in time
+// has done nothing and says so; that a thing does not exist, it does not say.
+func (s *Server) await(c *gin.Context) {
+	text := c.GetHeader(positionHeader)
+	if text == "" {
+		return
 	}
-	p, err := parsePosition(position)
+	p, err := parsePosition(text)
+	if err == nil {
+		ctx, cancel := context.WithTimeout(c.Request.Context(), s.Limits.Patience)
+		defer cancel()
+		if err = s.reach(ctx, p); err == nil && s.Engine.Settled(ctx, p) != nil {
+			err = s.behind()
+		}
+	}
 	if err != nil {
-		return err
+		s.fail(c, err)
 	}
-	end, err := s.Log.End(ctx)
-	if err != nil {
-		return err
+}
+
+// reach waits until the views have come to a position, no longer than a reader has patience, and answers a problem if they have not.
+func (s *Server) reach(ctx context.Context, p eventlog.Position) error {
+	ctx, cancel := context.WithTimeout(ctx, s.Limits.Patience)
+	defer cancel()
+	if _, ok := s.Views.Wait(ctx, p); !ok {
+		return s.behind()
 	}
-	s.reach(ctx, min(p, end))
 	return nil
 }
 
-// patience is how long a reader waits for the views.
-const patience = 2 * time.Second
-
-func (s *Server) reach(ctx context.Context, p eventlog.Position) bool {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	_, ok := s.Views.Wait(ctx, p)
-	return ok
-}
+func (s *Server) behind() *Problem { return problem("behind").with(positionHeader, s.position()) }

@@ -166,7 +166,7 @@ type gridsCommandInput[B any] struct {
 
 // settled answers a change of the organisation once the tree that rules and answers go by has it.
 func (s *Server) settled(ctx context.Context, r engine.Receipt) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, s.Limits.Patience)
 	defer cancel()
 	return s.Engine.Settled(ctx, r.Position)
 }

@@ -228,14 +228,13 @@ func whistleBrief(r projections.WhistleRow) WhistleBrief {
 
 // WhistleQuery is what the lists of whistles and of summoned units share.
 type WhistleQuery struct {
-	Street   string `query:"street" maxLength:"40" doc:"That blew."`
-	Unit     string `query:"unit" maxLength:"40" doc:"That is summoned."`
-	From     string `query:"from" doc:"RFC 3339 with offset."`
-	To       string `query:"to" doc:"Before this instant."`
-	Sort     string `query:"sort" enum:"due,raised" doc:"due: the earliest first; raised: the newest whistle first."`
-	Limit    int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	After    string `query:"after" maxLength:"200" doc:"The cursor next of the page before."`
-	Position string `header:"GridCase-Position" doc:"Wait, at most two seconds, until the views have reached this position."`
+	Street string `query:"street" maxLength:"40" doc:"That blew."`
+	Unit   string `query:"unit" maxLength:"40" doc:"That is summoned."`
+	From   string `query:"from" doc:"RFC 3339 with offset."`
+	To     string `query:"to" doc:"Before this instant."`
+	Sort   string `query:"sort" enum:"due,raised" doc:"due: the earliest first; raised: the newest whistle first."`
+	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	After  string `query:"after" maxLength:"200" doc:"The cursor next of the page before."`
 }
 
 // asked reads what they share, and waits for the position that the caller names.
@@ -252,7 +251,6 @@ func (s *Server) asked(ctx context.Context, q *WhistleQuery) (page projections.P
 	if q.Sort == "raised" {
 		page.Sort = projections.ByRaised
 	}
-	err = s.awaited(ctx, q.Position)
 	return
 }
 

@@ -99,10 +99,9 @@ type Workload struct {
 
 // PeriodQuery is a unit, and a period in days.
 type PeriodQuery struct {
-	Unit     string `query:"unit" maxLength:"40" doc:"Of the own jurisdiction; if not given, the own unit."`
-	From     string `query:"from" doc:"First day, such as 2026-03-01; if not given, 30 days with the last."`
-	To       string `query:"to" doc:"Last day; if not given, that of as_of, or today."`
-	Position string `header:"GridCase-Position" doc:"Wait, at most two seconds, until the views have reached this position."`
+	Unit string `query:"unit" maxLength:"40" doc:"Of the own jurisdiction; if not given, the own unit."`
+	From string `query:"from" doc:"First day, such as 2026-03-01; if not given, 30 days with the last."`
+	To   string `query:"to" doc:"Last day; if not given, that of as_of, or today."`
 }
 
 type workloadInput struct {
@@ -119,11 +118,8 @@ type workloadInput struct {
 const maxPeriod = 366
 
 // charge finds the unit that figures are asked for: within the own jurisdiction, or it does not exist.
-func (s *Server) charge(ctx context.Context, a action, code, position string) (orgs.Unit, error) {
+func (s *Server) charge(ctx context.Context, a action, code string) (orgs.Unit, error) {
 	if err := s.may(ctx, a); err != nil {
-		return orgs.Unit{}, err
-	}
-	if err := s.awaited(ctx, position); err != nil {
 		return orgs.Unit{}, err
 	}
 	units := s.Engine.Units()
@@ -194,7 +190,7 @@ func (s *Server) workload(ctx context.Context, in *workloadInput) (*struct {
 	Position string `header:"GridCase-Position"`
 	Body     Workload
 }, error) {
-	u, err := s.charge(ctx, readWork, in.Unit, in.Position)
+	u, err := s.charge(ctx, readWork, in.Unit)
 	if err != nil {
 		return nil, err
 	}

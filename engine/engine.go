@@ -196,12 +196,20 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 		err = e.Settled(ctx, end)
 	}
 	if err == nil {
-		err = c.Keys.Sweep(ctx)
+		err = e.sweep(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, e.Close())
 	}
 	return e, nil
+}
+
+// sweep drops keys that no event uses. Which keys an event of an unknown type uses is not known: then none is dropped.
+func (e *Engine) sweep(ctx context.Context) error {
+	if passes, err := e.index.passes(ctx); err != nil || passes {
+		return err
+	}
+	return e.Keys.Sweep(ctx)
 }
 
 // begin makes sure that leaf 0 of the log says which log it is.

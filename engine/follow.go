@@ -272,7 +272,8 @@ func (e *Engine) upTo(ctx context.Context, n stream.Name, count int64) (event.St
 
 // batch takes a run of events in: links, units, lists and key assignments into the index, consequences onto other
 // streams. If we die before the commit, all of it is done again and nothing doubles. What happened before the
-// position begun had its consequences: of it only the links, units and keys are learnt again.
+// position begun had its consequences: of it only the links, units and keys are learnt again, unless an older program passed over it
+// here, which may have been the only one that ran.
 func (e *Engine) batch(ctx context.Context, folder *event.Folder, events []eventlog.Event, begun eventlog.Position) (err error) {
 	e.index.writer.Lock()
 	defer e.index.writer.Unlock()
@@ -282,6 +283,7 @@ func (e *Engine) batch(ctx context.Context, folder *event.Folder, events []event
 	}
 	defer tx.Rollback()
 	var uses []keys.Use
+	unknown := map[string]eventlog.Position{}
 	for _, ev := range events {
 		entry, err := folder.Next(stored(ev))
 		if errors.Is(err, event.ErrRepeat) {
@@ -293,18 +295,23 @@ func (e *Engine) batch(ctx context.Context, folder *event.Folder, events []event
 		if e.Diary != nil {
 			e.Diary.Note(entry)
 		}
-		switch entry.Stream.Category() {
-		case stream.Unit, stream.Grids:
+		u, passed := entry.Body.(event.Unknown)
+		if passed {
+			unknown[u.Type] = ev.Position
+		}
+		switch c := entry.Stream.Category(); {
+		case passed:
+		case c == stream.Unit, c == stream.Grids:
 			if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO orgs VALUES (?,?,?)", int64(ev.Position), ev.Type, string(ev.Data)); err != nil {
 				return fmt.Errorf("engine index: %w", err)
 			}
 			// At once, not with the commit: what follows later in this batch may be decided with it. A repeat changes nothing.
 			e.units.Apply(entry.Body)
-		case stream.Duties, stream.Admission:
+		case c == stream.Duties, c == stream.Admission:
 			if err := e.list(ctx, tx, ev.Position, entry); err != nil {
 				return err
 			}
-		case stream.Calendar, stream.Policy:
+		case c == stream.Calendar, c == stream.Policy:
 			if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO published VALUES (?,?,?)", int64(ev.Position), ev.Type, string(ev.Data)); err != nil {
 				return fmt.Errorf("engine index: %w", err)
 			}
@@ -314,7 +321,7 @@ func (e *Engine) batch(ctx context.Context, folder *event.Folder, events []event
 		if err := link(ctx, tx, entry); err != nil {
 			return err
 		}
-		if ev.Position < begun {
+		if ev.Position < begun && ev.Position > e.index.missed[ev.Type] {
 			continue
 		}
 		w := &world{Engine: e, ctx: ctx, tx: tx, folder: folder, at: ev.Position, entry: entry}
@@ -330,6 +337,9 @@ func (e *Engine) batch(ctx context.Context, folder *event.Folder, events []event
 		return err
 	}
 	last := events[len(events)-1].Position
+	if err := e.index.note(ctx, tx, unknown, last); err != nil {
+		return err
+	}
 	if _, err := tx.ExecContext(ctx, "UPDATE cursor SET position = ?", int64(last)); err != nil {
 		return fmt.Errorf("engine index: %w", err)
 	}

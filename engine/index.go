@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"gridcase/domain/event"
 	"gridcase/domain/flow"
 	"gridcase/domain/stream"
 	"gridcase/eventlog"
@@ -19,7 +20,8 @@ import (
 type index struct {
 	db     *sql.DB
 	cursor mark
-	writer sync.Mutex // held while a transaction writes: two that overlap could fail where one had only to wait
+	missed map[string]eventlog.Position // see [index.relearn]; used by who follows alone
+	writer sync.Mutex                   // held while a transaction writes: two that overlap could fail where one had only to wait
 
 	mu  sync.Mutex
 	err error     // why following ended
@@ -37,11 +39,12 @@ CREATE TABLE IF NOT EXISTS grants (admission TEXT PRIMARY KEY, data TEXT NOT NUL
 CREATE TABLE IF NOT EXISTS published (position INTEGER PRIMARY KEY, type TEXT NOT NULL, data TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS parked (position INTEGER NOT NULL, rule TEXT NOT NULL, stream TEXT NOT NULL,
 	reason TEXT NOT NULL, PRIMARY KEY (position, rule, stream)) STRICT, WITHOUT ROWID;
-PRAGMA user_version = 3;`
+CREATE TABLE IF NOT EXISTS unknown (type TEXT PRIMARY KEY, position INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+PRAGMA user_version = 4;`
 
 // indexVersion is raised with the schema. An index of an older version is emptied and made anew from the log: it passed over
 // events that it did not know what to do with. What was parked stays to be looked at.
-const indexVersion = 3
+const indexVersion = 4
 
 func openIndex(ctx context.Context, path string) (*index, error) {
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=busy_timeout(5000)")
@@ -60,7 +63,65 @@ func openIndex(ctx context.Context, path string) (*index, error) {
 		return nil, errors.Join(fmt.Errorf("engine index: %w", err), db.Close())
 	}
 	x.cursor.at = eventlog.Position(at)
+	if err := x.relearn(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("engine index: %w", err), db.Close())
+	}
 	return x, nil
+}
+
+// relearn empties an index that passed over events of a type which this program knows, so that it is made anew from the log. For each such type
+// missed holds the last of the events that were passed over: up to there they have had no consequence here. The table keeps
+// them until the log has been followed beyond, so a program that dies meanwhile begins where it was.
+func (x *index) relearn(ctx context.Context) error {
+	x.missed = map[string]eventlog.Position{}
+	rows, err := x.db.QueryContext(ctx, "SELECT type, position FROM unknown")
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	empty := false
+	for rows.Next() {
+		var typ string
+		var last int64
+		if err := rows.Scan(&typ, &last); err != nil {
+			return err
+		}
+		if event.Known(typ) {
+			x.missed[typ] = eventlog.Position(last)
+			empty = empty || x.cursor.at >= eventlog.Position(last)
+		}
+	}
+	if err := rows.Err(); err != nil || !empty {
+		return err
+	}
+	x.cursor.at = 0
+	_, err = x.db.ExecContext(ctx, `BEGIN IMMEDIATE;
+DELETE FROM edges; DELETE FROM orgs; DELETE FROM published; DELETE FROM lists; DELETE FROM grants; UPDATE cursor SET position = 0; COMMIT;`)
+	return err
+}
+
+// passes reports whether the index passes over events of types that this program does not know.
+func (x *index) passes(ctx context.Context) (yes bool, err error) {
+	err = x.db.QueryRowContext(ctx, "SELECT count(*) > 0 FROM unknown").Scan(&yes)
+	return yes, err
+}
+
+// note keeps, in the transaction of a batch, what the batch passed over, and forgets what is learnt now.
+func (x *index) note(ctx context.Context, tx *sql.Tx, unknown map[string]eventlog.Position, reached eventlog.Position) error {
+	for typ, at := range unknown {
+		if _, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO unknown VALUES (?,?)", typ, int64(at)); err != nil {
+			return fmt.Errorf("engine index: %w", err)
+		}
+	}
+	for typ, last := range x.missed {
+		if reached < last {
+			continue
+		}
+		if _, err := tx.ExecContext(ctx, "DELETE FROM unknown WHERE type = ?", typ); err != nil {
+			return fmt.Errorf("engine index: %w", err)
+		}
+	}
+	return nil
 }
 
 // outdated empties an index of an older version, and refuses one of a newer program.

@@ -32,7 +32,8 @@ kept in a folder; a server gives its own (recorded_at and occurred_at are in the
 again: it goes on where it was. At the end both sides are read from their beginning and compared event by event.
 
 Only the log is copied. Beside it are the keys of personal data (keys/) and the API keys (access.db): copy them, too, apart
-from each other, or the copy can not be read. relays.db knows positions, which only a copy from folder to folder keeps.
+from each other, or the copy can not be read. relays.db knows positions, which only a copy from folder
+to folder keeps: else gridcase relays carry counts them anew.
 
 Exit status: 0 copied and verified; 1 not finished: repeat it; 2 the two sides differ.
 A connection string with a password is better given as GRIDCASE_FROM or GRIDCASE_TO.`

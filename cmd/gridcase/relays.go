@@ -332,6 +332,7 @@ type relaysCmd struct {
 	Resume relaysResumeCmd `cmd:"" help:"Go on, and try what is parked at once."`
 	Skip   relaysSkipCmd   `cmd:"" help:"Give up one parked message: its case goes on behind it."`
 	Replay relaysReplayCmd `cmd:"" help:"Send a range of positions again, with the ids and bodies of the first time."`
+	Carry  relaysCarryCmd  `cmd:"" help:"Count positions as a copy of the log does, once gridcase copy is done; no server may run."`
 }
 
 func withBook(ctx context.Context, dir string, f func(*relay.Book) error) error {
@@ -446,4 +447,32 @@ type relaysReplayCmd struct {
 
 func (c relaysReplayCmd) Run(ctx context.Context) error {
 	return withBook(ctx, c.Data, func(b *relay.Book) error { return b.Replay(ctx, c.Name, c.From, c.To) })
+}
+
+type relaysCarryCmd struct {
+	Data string `required:"" help:"Folder with the relays.db." type:"existingdir" placeholder:"DIR"`
+	From string `required:"" help:"The log that was copied: a data folder that nobody has open, or an esdb:// connection string." placeholder:"DIR|esdb://…"`
+	To   string `required:"" help:"Its copy." placeholder:"DIR|esdb://…"`
+}
+
+func (c relaysCarryCmd) Run(ctx context.Context, s streams) error {
+	var logs []eventlog.Log
+	for _, name := range []string{c.From, c.To} {
+		side, err := openSide(ctx, name, false)
+		if err != nil {
+			return fmt.Errorf("a log of the two: %w", err)
+		}
+		defer side.close()
+		if side.log == nil {
+			return errors.New("an exported file has no positions")
+		}
+		logs = append(logs, side.log)
+	}
+	return withBook(ctx, c.Data, func(b *relay.Book) error {
+		n, err := b.Carry(ctx, logs[0], logs[1])
+		if err == nil {
+			fmt.Fprintf(s.out, "carried %d positions\n", n)
+		}
+		return err
+	})
 }

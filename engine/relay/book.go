@@ -26,6 +26,7 @@ CREATE TABLE IF NOT EXISTS held (relay TEXT NOT NULL, position INTEGER NOT NULL,
 	digest BLOB NOT NULL, PRIMARY KEY (relay, position)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS wishes (id INTEGER PRIMARY KEY AUTOINCREMENT, relay TEXT NOT NULL, wish TEXT NOT NULL, a INTEGER NOT NULL, b INTEGER NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS refused (feed TEXT NOT NULL, message TEXT NOT NULL, at INTEGER NOT NULL, reason TEXT NOT NULL, PRIMARY KEY (feed, message)) STRICT, WITHOUT ROWID;
+` + anchors + `
 PRAGMA user_version = 1;`
 
 // OpenBook opens the file, or makes it.
@@ -200,6 +201,14 @@ func (b *Book) Replay(ctx context.Context, relay string, from, to eventlog.Posit
 		}
 		if to == 0 {
 			to = p.Position
+		}
+		var carried int64
+		err := b.db.QueryRowContext(ctx, "SELECT position FROM carried WHERE relay = ?", relay).Scan(&carried)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("book of relays: %w", err)
+		}
+		if from <= eventlog.Position(carried) {
+			return fmt.Errorf("relay %s: what was told up to position %d was told before the log was copied, with other positions in it, and can not be sent again as it was; a relay of another name sends it", relay, carried)
 		}
 		if from == 0 || from > to || to > p.Position {
 			return fmt.Errorf("relay %s: it can send again positions 1 to %s, not %s to %s", relay, p.Position, from, to)

@@ -156,6 +156,9 @@ func newLine(ctx context.Context, c Config, o Out) (*line, error) {
 	if o.Terms.Ciphertexts {
 		shape = "envelope 1 of " + c.Source + ", sealed fields as ciphertexts"
 	}
+	if err := c.Book.agrees(ctx, c.Log, o.Name, o.Terms.Unit); err != nil {
+		return nil, err
+	}
 	page, err := c.Book.page(ctx, o.Name, shape, begin)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,176 @@
+package relay_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"iter"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"gridcase/engine/relay"
+	"gridcase/eventlog"
+)
+
+// elsewhere is a log as a copy in another store has it: the same events at other positions.
+type elsewhere struct{ eventlog.Log }
+
+func there(ev eventlog.Event) eventlog.Event { ev.Position = ev.Position*97 + 13; return ev }
+
+func (e elsewhere) End(ctx context.Context) (eventlog.Position, error) {
+	p, err := e.Log.End(ctx)
+	return there(eventlog.Event{Position: p}).Position, err
+}
+
+func (e elsewhere) Read(ctx context.Context, n string, from eventlog.Revision) iter.Seq2[eventlog.Event, error] {
+	return func(yield func(eventlog.Event, error) bool) {
+		for ev, err := range e.Log.Read(ctx, n, from) {
+			if !yield(there(ev), err) {
+				return
+			}
+		}
+	}
+}
+
+func (e elsewhere) Follow(ctx context.Context, after eventlog.Position) iter.Seq2[eventlog.Batch, error] {
+	return func(yield func(eventlog.Batch, error) bool) {
+		if after >= 13 {
+			after = (after - 13) / 97
+		} else {
+			after = 0
+		}
+		for b, err := range e.Log.Follow(ctx, after) {
+			b.Events = slices.Clone(b.Events)
+			for i, ev := range b.Events {
+				b.Events[i] = there(ev)
+			}
+			if !yield(b, err) {
+				return
+			}
+		}
+	}
+}
+
+// A copied log is gone on with: nothing is told twice, nothing is lost, and what was tried and not taken waits for a person.
+func TestARelayIsCarriedToACopyOfItsLog(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		refused := true
+		town := newTown(t, dir, func(_ int, g got) (int, map[string]string) {
+			if refused && g.matter == demandNo(3).ID().String() {
+				return 500, nil
+			}
+			return 204, nil
+		})
+		town.start()
+		for i := range 100 {
+			town.step(i % 9)
+		}
+		time.Sleep(25 * time.Second)
+		synctest.Wait()
+		for i := range 20 { // never read by the relay before the copy
+			if i == 0 {
+				town.stop()
+			}
+			town.step(i % 9)
+		}
+		before := len(town.to.seen())
+		refused = false
+		copied := elsewhere{town.log}
+		town.config = func(c relay.Config) relay.Config { c.Log = copied; return c }
+		refusal := func(log eventlog.Log) error {
+			book, err := relay.OpenBook(t.Context(), dir+"/relays.db")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer book.Close()
+			o := town.out
+			_, err = relay.Start(t.Context(), relay.Config{Log: log, House: town.house, Source: source, Book: book, Out: []relay.Out{o}})
+			return err
+		}
+		if err := refusal(copied); !errors.Is(err, relay.ErrOtherLog) || !strings.Contains(err.Error(), "relays carry") {
+			t.Errorf("on a copy with other positions: got %v", err)
+		}
+		book, err := relay.OpenBook(t.Context(), dir+"/relays.db")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n, err := book.Carry(t.Context(), town.log, copied); err != nil || n < 3 {
+			t.Errorf("carried %d positions: %v", n, err)
+		}
+		if _, err := book.Carry(t.Context(), town.log, copied); !errors.Is(err, relay.ErrOtherLog) {
+			t.Errorf("carried twice: got %v", err)
+		}
+		if err := book.Replay(t.Context(), "street", 14, 200); err == nil || !strings.Contains(err.Error(), "before the log was copied") {
+			t.Errorf("a replay of what was told before: got %v", err)
+		}
+		if err := book.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := refusal(town.log); !errors.Is(err, relay.ErrOtherLog) {
+			t.Errorf("back on the first log: got %v", err)
+		}
+		town.start()
+		time.Sleep(3 * time.Hour)
+		synctest.Wait()
+		times := map[string]int{}
+		for i, g := range town.to.seen() {
+			if g.status == 204 {
+				times[g.id]++
+			}
+			if i >= before && g.matter == demandNo(3).ID().String() {
+				t.Errorf("sent with another body than before: %s", g.body)
+			}
+		}
+		held := 0
+		for i, ev := range town.all {
+			of := ev.Stream == string(demandNo(3))
+			if of {
+				held++
+			}
+			if n := times[ev.ID.String()]; n != 1 && !of {
+				t.Errorf("event %d was taken %d times, want once", i, n)
+			}
+		}
+		if s := town.status(); s.Parked != 1 || s.Waiting != held-1 {
+			t.Errorf("%d parked, %d wait; want 1 and %d", s.Parked, s.Waiting, held-1)
+		}
+		town.end()
+	})
+}
+
+// What the test above counts, it counts: a relay that goes on with the positions of another log tells things again.
+func TestACopyThatIsNotCarriedIsSeen(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		town := newTown(t, dir, nil)
+		town.start()
+		for i := range 30 {
+			town.step(i % 9)
+		}
+		time.Sleep(25 * time.Second)
+		synctest.Wait()
+		town.stop()
+		db, err := sql.Open("sqlite", "file:"+dir+"/relays.db")
+		if err == nil {
+			_, err = db.Exec("DELETE FROM anchors")
+		}
+		if err = errors.Join(err, db.Close()); err != nil {
+			t.Fatal(err)
+		}
+		town.config = func(c relay.Config) relay.Config { c.Log = elsewhere{town.log}; return c }
+		town.start()
+		time.Sleep(25 * time.Second)
+		synctest.Wait()
+		if n := len(town.to.seen()); n == 30 {
+			t.Error("each message came once, though nobody counted the positions anew")
+		}
+		if town.faults() == nil {
+			t.Error("and nobody sees a fault")
+		}
+		town.end()
+	})
+}
