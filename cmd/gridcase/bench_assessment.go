@@ -5,8 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
+	"log/slog"
 	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -14,7 +19,11 @@ import (
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 
+	"gridcase/api"
+	"gridcase/api/access"
+	"gridcase/cmd/gridcase/city"
 	"gridcase/domain/assessment"
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
@@ -22,6 +31,8 @@ import (
 	"gridcase/domain/evidence"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
+	"gridcase/domain/period"
+	"gridcase/domain/scheme"
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
 	"gridcase/eventlog"
@@ -260,6 +271,10 @@ func benchAssessment(ctx context.Context, dir string, n int, t *table) (err erro
 		return err
 	}
 	defer func() { err = errors.Join(err, log.Close()) }()
+	of, err := yearJudged(ctx, log)
+	if err != nil {
+		return err
+	}
 	end, err := log.End(ctx)
 	if err != nil {
 		return err
@@ -282,6 +297,15 @@ func benchAssessment(ctx context.Context, dir string, n int, t *table) (err erro
 	if n == aYear {
 		goal = "< 2 s"
 	}
+	whole := func(asOf eventlog.Position, s assessment.Scheme) (projections.Assessed, error) {
+		return v.Assess(ctx, projections.Question{AsOf: asOf, Scheme: s, Jurisdiction: "150100", First: day("2025-01-01"), Last: day("2025-12-31")})
+	}
+	began, spent := time.Now(), processor()
+	if _, err := whole(end-10, assessment.Default()); err != nil { // as of a position of its own
+		return err
+	}
+	t.add("the city's year assessed for the first time since the start", "", time.Since(began).Round(10*time.Millisecond).String(),
+		fmt.Sprintf("%s of the processor", (processor()-spent).Round(10*time.Millisecond)), goal)
 	for _, s := range []struct {
 		what  string
 		scope evidence.Scope
@@ -305,9 +329,6 @@ func benchAssessment(ctx context.Context, dir string, n int, t *table) (err erro
 		slices.Sort(used)
 		t.add(s.what, "", fmt.Sprintf("%s, %s cases", walls[1].Round(time.Millisecond), short(float64(cases))),
 			fmt.Sprintf("%.2f µs a case, %.2f of the processor", float64(walls[1].Microseconds())/float64(max(cases, 1)), float64(used[1].Microseconds())/float64(max(cases, 1))), "")
-	}
-	whole := func(asOf eventlog.Position, s assessment.Scheme) (projections.Assessed, error) {
-		return v.Assess(ctx, projections.Question{AsOf: asOf, Scheme: s, Jurisdiction: "150100", First: day("2025-01-01"), Last: day("2025-12-31")})
 	}
 	var results *assessment.Results
 	timed := func(what, goal string, ask func(i int) (projections.Assessed, error)) error {
@@ -370,10 +391,16 @@ func benchAssessment(ctx context.Context, dir string, n int, t *table) (err erro
 		}
 		lists, opened = append(lists, time.Since(began)), max(opened, len(found))
 	}
+	explained, listed, err := askedOverHTTP(ctx, log, views, of, results)
+	if err != nil {
+		return err
+	}
 	for _, o := range []struct {
 		what, goal string
 		spent      []time.Duration
-	}{{"one figure explained: itself and the first fifty of its cases", "< 200 ms", pages},
+	}{{fmt.Sprintf("each figure explained over HTTP, %d of them", len(explained)), "< 200 ms", explained},
+		{"… the first fifty of its cases over HTTP", "< 200 ms", listed},
+		{"one figure explained: itself and the first fifty of its cases", "< 200 ms", pages},
 		{fmt.Sprintf("one figure with all of its cases, up to %s of them", short(float64(opened))), "", lists}} {
 		slices.Sort(o.spent)
 		t.add(o.what, "", fmt.Sprintf("p50 %s, p99 %s, most %s", o.spent[len(o.spent)/2].Round(time.Microsecond), o.spent[len(o.spent)*99/100].Round(time.Microsecond),
@@ -392,4 +419,117 @@ func largest(r *assessment.Results, i int) *assessment.Figure {
 		}
 	}
 	return &r.Figures[0]
+}
+
+// yearJudged publishes the usual scheme and opens the year's period under it on a log, and returns the period. On a log that has them already it
+// appends nothing.
+func yearJudged(ctx context.Context, log eventlog.Log) (stream.ID, error) {
+	of := stream.For(stream.Scheme, "bench", "year")
+	hash, err := assessment.Hash(assessment.Default())
+	if err != nil {
+		return stream.ID{}, err
+	}
+	first, last := calendar.DateOf(time.Date(2025, 1, 1, 12, 0, 0, 0, calendar.Zone())), calendar.DateOf(time.Date(2025, 12, 31, 12, 0, 0, 0, calendar.Zone()))
+	id := stream.PeriodOf("150100", of, first.String(), last.String())
+	at := first.Start()
+	for _, a := range []struct {
+		name stream.Name
+		body []event.Body
+	}{
+		{stream.Of(stream.Scheme, of), []event.Body{scheme.Drafted{Unit: "150100", Scheme: assessment.Default()}, scheme.Published{Version: 1, Hash: hash}}},
+		{stream.Of(stream.Period, id), []event.Body{period.Opened{Jurisdiction: "150100", Scheme: of, Version: 1, Hash: hash, First: first, Last: last, EndsAt: last.End()}}},
+	} {
+		var facts []eventlog.Fact
+		for i, b := range a.body {
+			data, err := event.Encode(b)
+			if err != nil {
+				return id, err
+			}
+			meta := event.EncodeMeta(event.Meta{Actor: "k-000000000000", Role: orgs.Evaluator, Unit: "150100", Key: "bench/year", Digest: "AAAAAAAAAAAAAAAAAAAAAA",
+				Occurred: at, Recorded: at, Schema: 1, Program: "bench"})
+			facts = append(facts, eventlog.Fact{ID: uuid.UUID(stream.Event(a.name, "bench/year", i)), Type: b.EventType(), Data: data, Meta: meta})
+		}
+		if _, err := log.Append(ctx, string(a.name), eventlog.None, facts...); err != nil {
+			return id, err
+		}
+	}
+	return id, nil
+}
+
+// askedOverHTTP has figures of a period explained by the API, as an auditor of the city asks, and the first page of their cases: the largest, and
+// every one in so many that two thousand are asked for. It measures from the request to the last byte of the answer.
+func askedOverHTTP(ctx context.Context, log eventlog.Log, views *projections.Runner, of stream.ID, r *assessment.Results) (explained, listed []time.Duration, err error) {
+	city, err := seedInMemory(ctx, seeding{size: city.Whole, demands: 0, seed: 1}) // the same units as those of the log
+	if err != nil {
+		return nil, nil, err
+	}
+	defer city.close()
+	if _, err := yearJudged(ctx, city.log); err != nil { // the engine finds the period in its own log, everything else is read from the year's
+		return nil, nil, err
+	}
+	dir, err := os.MkdirTemp("", "bench-access-")
+	if err != nil {
+		return nil, nil, err
+	}
+	defer os.RemoveAll(dir)
+	keys, err := access.Open(ctx, filepath.Join(dir, "access.db"))
+	if err != nil {
+		return nil, nil, err
+	}
+	defer keys.Close()
+	key, _, err := keys.Create(ctx, orgs.Auditor, "150100", time.Now().Add(time.Hour))
+	if err != nil {
+		return nil, nil, err
+	}
+	registry := prometheus.NewRegistry()
+	server, err := api.New(api.Config{Engine: city.engine, Views: views, Access: keys, Log: log, Keys: city.keys, Registry: registry, Metrics: api.NewMetrics(registry),
+		Logger: slog.New(slog.DiscardHandler), Version: version(), Limits: api.Limits{Rate: 1e9, Burst: 1e9}})
+	if err != nil {
+		return nil, nil, err
+	}
+	web := httptest.NewServer(server)
+	defer web.Close()
+	ask := func(id, what string) (time.Duration, error) {
+		q, err := http.NewRequestWithContext(ctx, http.MethodGet, web.URL+"/api/v1/assessments/"+of.String()+"/figures/"+url.PathEscape(id)+what, nil)
+		if err != nil {
+			return 0, err
+		}
+		q.Header.Set("Authorization", "Bearer "+key)
+		began := time.Now()
+		answer, err := web.Client().Do(q)
+		if err != nil {
+			return 0, err
+		}
+		defer answer.Body.Close()
+		said, err := io.ReadAll(answer.Body)
+		took := time.Since(began)
+		if err == nil && answer.StatusCode != http.StatusOK {
+			err = fmt.Errorf("figure %s%s answered %s: %s", id, what, answer.Status, said)
+		}
+		return took, err
+	}
+	if _, err := ask("on_time", ""); err != nil { // computes the period
+		return nil, nil, err
+	}
+	defs := assessment.Definitions()
+	step := max(1, len(r.Figures)/2000)
+	for i := -len(defs); i < len(r.Figures); i++ {
+		f := &r.Figures[max(i, 0)]
+		switch {
+		case i < 0:
+			f = largest(r, -i)
+		case i%step != 0:
+			continue
+		}
+		x, err := ask(f.Key.String(), "")
+		if err != nil {
+			return nil, nil, err
+		}
+		l, err := ask(f.Key.String(), "/items")
+		if err != nil {
+			return nil, nil, err
+		}
+		explained, listed = append(explained, x), append(listed, l)
+	}
+	return explained, listed, nil
 }

@@ -43,7 +43,7 @@ func (r *Results) Open(id string) ([]Finding, error) {
 }
 
 // Page returns some of the cases that [Results.Open] returns, and how many there are: at most so many after skipping the first ones; −1 is all.
-// The verdicts of a city's year take some tens of milliseconds to look through, whatever the page.
+// The verdicts of a city's year take some milliseconds to look through, whatever the page.
 func (r *Results) Page(id string, skip, most int) (found []Finding, of int, err error) {
 	key, err := ParseKey(id)
 	if err != nil {

@@ -188,7 +188,7 @@ ids:
 // start is a case by where it begins in the log.
 type start struct {
 	at Position
-	of *Case
+	of int32 // among the cases
 }
 
 // Of many cases, shards are folded side by side: this many at most, and not for fewer cases.
@@ -202,10 +202,10 @@ func (g *gathering) fold(cases []Case, chosen bool) *folder {
 	starts := make([]start, 0, len(cases))
 	for i := range cases {
 		if at, begun := cases[i].Track.begins(); begun && at <= g.asOf {
-			starts = append(starts, start{at, &cases[i]})
+			starts = append(starts, start{at, int32(i)})
 		}
 	}
-	d, l := roomFor(starts)
+	d, l := roomFor(cases, starts)
 	whole := newFolder(g.asOf, g.scope.Reopened) // has room for all: each shard writes into a stretch of it
 	var wait sync.WaitGroup
 	wait.Go(func() { whole.demands = make([]assessment.Demand, 0, d) }) // a year's room is some hundred megabytes: clearing it takes as long as
@@ -218,12 +218,12 @@ func (g *gathering) fold(cases []Case, chosen bool) *folder {
 	demands, legs := whole.demands[:d], whole.legs[:l]
 	for i := range parts {
 		mine := starts[len(starts)*i/n : len(starts)*(i+1)/n]
-		d, l := roomFor(mine)
+		d, l := roomFor(cases, mine)
 		f := newFolder(g.asOf, g.scope.Reopened)
 		f.demands, f.legs = demands[:0:d], legs[:0:l]
 		demands, legs = demands[d:], legs[l:]
 		parts[i] = &shard{given: map[stream.ID]Case{}, facts: f, room: l}
-		wait.Go(func() { parts[i].fold(mine, g.scope, chosen) })
+		wait.Go(func() { parts[i].fold(cases, mine, g.scope, chosen) })
 	}
 	wait.Wait()
 	if slices.ContainsFunc(parts, func(p *shard) bool { return len(p.facts.legs) > p.room }) {
@@ -238,9 +238,9 @@ func (g *gathering) fold(cases []Case, chosen bool) *folder {
 }
 
 // roomFor returns how many demands and legs some cases come to, as a rule: an order in twenty is dispatched a second time.
-func roomFor(starts []start) (demands, legs int) {
+func roomFor(cases []Case, starts []start) (demands, legs int) {
 	for _, c := range starts {
-		switch c.of.Of {
+		switch cases[c.of].Of {
 		case stream.Demand:
 			demands++
 		case stream.Order:
@@ -250,19 +250,20 @@ func roomFor(starts []start) (demands, legs int) {
 	return demands, legs + legs/16
 }
 
-func (s *shard) fold(starts []start, scope Scope, chosen bool) {
+func (s *shard) fold(cases []Case, starts []start, scope Scope, chosen bool) {
 	f := s.facts
 	r := reader{words: &words{texts: map[string]string{}}, from: scope.First.Start().Unix(), to: (scope.Last + 1).Start().Unix()}
-	for _, c := range starts {
-		r.rest, r.at, r.clock, r.hit = c.of.Track, 0, 0, false
+	for _, begun := range starts {
+		c := &cases[begun.of]
+		r.rest, r.at, r.clock, r.hit = c.Track, 0, 0, false
 		before := f.mark()
-		p := f.fold(*c.of, &r)
+		p := f.fold(*c, &r)
 		if chosen && !(r.hit && scope.holds(p)) {
 			f.forget(before)
-			s.given[c.of.ID] = *c.of
+			s.given[c.ID] = *c
 			continue
 		}
-		f.dated(c.at)
+		f.dated(begun.at)
 	}
 }
 
