@@ -339,7 +339,7 @@ func (v *Views) Ladder(ctx context.Context, q LadderQuery) (l Ladder, err error)
 	}
 	finish := func(r *LadderRow) {
 		for i := range r.minutes {
-			r.Times[i], r.minutes[i] = timesOf(r.minutes[i]), nil
+			r.Times[i], r.minutes[i] = minutes{r.minutes[i]}.times(), nil
 		}
 	}
 	finish(&l.Total)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"math/bits"
 	"slices"
 	"strings"
@@ -91,8 +92,8 @@ type Figures struct {
 	Total    Times
 	Days     []Flow // of the total only: the days of the period on which anything began or ended
 
-	minutes [3][]int32
-	days    []Flow // of the total only: all days of the period
+	minutes [3]minutes // of contact, handling and total
+	days    []Flow     // of the total only: all days of the period
 }
 
 // Flow is what began and ended on a day.
@@ -104,47 +105,66 @@ type Flow struct {
 // Times are whole minutes, truncated, by nearest rank: ⌈0.5 n⌉ and ⌈0.9 n⌉. They say nothing if N is 0.
 type Times struct{ N, Median, P90 int }
 
-func timesOf(ms []int32) Times {
-	n := len(ms)
+// minutes are how long things took, in pieces: those of a row are also pieces of the total.
+type minutes [][]int32
+
+func (ms minutes) times() Times {
+	n := 0
+	for _, piece := range ms {
+		n += len(piece)
+	}
 	if n == 0 {
 		return Times{}
 	}
-	return Times{N: n, Median: int(nth(ms, (n+1)/2-1)), P90: int(nth(ms, (9*n+9)/10-1))}
+	at := ms.ranked((n+1)/2-1, (9*n+9)/10-1)
+	return Times{N: n, Median: int(at[0]), P90: int(at[1])}
 }
 
-// nth returns what would be at i if ms were sorted. It counts how many lie in each thousandth of their range, and goes on
-// with those of the part that i is in: a few passes, where sorting a year of a district would take longer than reading it.
-func nth(ms []int32, i int) int32 {
-	for {
-		if len(ms) < 100 {
-			return slices.Sorted(slices.Values(ms))[i]
-		}
-		least, most := ms[0], ms[0]
-		for _, m := range ms {
+// ranked returns what would be at two places if all of ms were sorted. It counts how many lie in each thousandth
+// of their range, and goes on with those of the parts that the places are in: a few passes, where sorting a year of a district would take
+// longer than reading it.
+func (ms minutes) ranked(at ...int) []int32 {
+	least, most := int32(math.MaxInt32), int32(math.MinInt32)
+	for _, piece := range ms {
+		for _, m := range piece {
 			least, most = min(least, m), max(most, m)
 		}
-		const parts = 10 // bits
-		shift := max(0, bits.Len32(uint32(most-least))-parts)
-		var counts [1 << parts]int
-		for _, m := range ms {
-			counts[(m-least)>>shift]++
+	}
+	const parts = 10 // bits
+	shift := max(0, bits.Len32(uint32(most-least))-parts)
+	var counts [1 << parts]int
+	for _, piece := range ms {
+		for _, m := range piece {
+			counts[(m-least)>>shift&(1<<parts-1)]++
 		}
+	}
+	out := make([]int32, len(at))
+	for i, place := range at {
 		part := 0
-		for i >= counts[part] {
-			i -= counts[part]
+		for place >= counts[part] {
+			place -= counts[part]
 			part++
 		}
 		if shift == 0 {
-			return least + int32(part)
+			out[i] = least + int32(part)
+			continue
 		}
 		in := make([]int32, 0, counts[part])
-		for _, m := range ms {
-			if int((m-least)>>shift) == part {
-				in = append(in, m)
+		for _, piece := range ms {
+			for _, m := range piece {
+				if (m-least)>>shift == int32(part) {
+					in = append(in, m)
+				}
 			}
 		}
-		ms = in
+		if len(in) < 100 {
+			slices.Sort(in)
+			out[i] = in[place]
+		} else {
+			out[i] = minutes{in}.ranked(place)[0]
+		}
 	}
+	return out
 }
 
 // ErrBy: the unit has no such parts, or does not exist.
@@ -433,26 +453,22 @@ func (c *counting) read(ctx context.Context, s snapshot, b book) error {
 	}
 	today := calendar.DateOf(c.At)
 	var scope, kind string
-	var days, began, ended, contact, handling, total sql.RawBytes
+	var days, due, began, ended, contact, handling, total sql.RawBytes
 	from, until := begin()
-	err := query("SELECT scope, kind, days FROM workload_open WHERE book = ? AND scope >= ? AND scope < ? ORDER BY scope", []any{b.name, from, until}, func(rs *sql.Rows) error {
-		if err := rs.Scan(&scope, &kind, &days); err != nil {
+	err := query("SELECT scope, kind, days, due FROM workload_open WHERE book = ? AND scope >= ? AND scope < ? ORDER BY scope", []any{b.name, from, until}, func(rs *sql.Rows) error {
+		if err := rs.Scan(&scope, &kind, &days, &due); err != nil {
 			return err
 		}
 		row, all, err := figures(scope, kind)
 		if err != nil || row == nil && all == nil {
 			return err
 		}
-		n, aged := 0, [len(Ages)]int{}
-		for left := noted(days); len(left) > 0; {
-			var k mark
-			k, left = left.next(0)
-			n += int(k.value)
-			aged[ageOf(today-k.day)] += int(k.value)
-		}
+		aged := [len(Ages)]int{}
+		n := noted(days).sum(0, math.MinInt32, math.MaxInt32, func(d calendar.Date, n int) { aged[ageOf(today-d)] += n })
+		late := noted(due).sum(0, math.MinInt32, today, nil)
 		for _, f := range []*Figures{row, all} {
 			if f != nil {
-				f.Open += n
+				f.Open, f.Overdue = f.Open+n, f.Overdue+late
 				for i := range aged {
 					f.Aged[i] += aged[i]
 				}
@@ -463,7 +479,6 @@ func (c *counting) read(ctx context.Context, s snapshot, b book) error {
 	if err != nil {
 		return err
 	}
-	var minutes []int32
 	for leaf := leafOf(c.From); leaf <= leafOf(c.To-1); leaf++ {
 		from, until := begin()
 		start := leafStart(leaf)
@@ -476,45 +491,28 @@ func (c *counting) read(ctx context.Context, s snapshot, b book) error {
 				if err != nil || row == nil && all == nil {
 					return err
 				}
-				if all != nil && all.days == nil {
-					all.days = make([]Flow, c.To-c.From)
-				}
-				in, out := 0, 0
-				for left := noted(began); len(left) > 0; {
-					var k mark
-					if k, left = left.next(start); k.day >= c.From && k.day < c.To {
-						in += int(k.value)
-						if all != nil {
-							all.days[k.day-c.From].In += int(k.value)
-						}
+				var cameIn, wentOut func(calendar.Date, int)
+				if all != nil {
+					if all.days == nil {
+						all.days = make([]Flow, c.To-c.From)
 					}
+					cameIn = func(d calendar.Date, n int) { all.days[d-c.From].In += n }
+					wentOut = func(d calendar.Date, n int) { all.days[d-c.From].Out += n }
 				}
-				for left := noted(ended); len(left) > 0; {
-					var k mark
-					if k, left = left.next(start); k.day >= c.From && k.day < c.To {
-						out += int(k.value)
-						if all != nil {
-							all.days[k.day-c.From].Out += int(k.value)
-						}
-					}
-				}
-				var times [3][]int32
-				minutes = minutes[:0]
-				for i, ms := range []noted{noted(contact), noted(handling), noted(total)} {
-					first := len(minutes)
-					for len(ms) > 0 {
-						var k mark
-						if k, ms = ms.next(start); k.day >= c.From && k.day < c.To {
-							minutes = append(minutes, k.value)
-						}
-					}
-					times[i] = minutes[first:]
+				in, out := noted(began).sum(start, c.From, c.To, cameIn), noted(ended).sum(start, c.From, c.To, wentOut)
+				times := [...]lasted{lasted(contact), lasted(handling), lasted(total)}
+				pieces := make([]int32, 0, (len(contact)+len(handling)+len(total))/4)
+				var took [len(times)][]int32
+				for i, t := range times {
+					first := len(pieces)
+					pieces = t.minutes(start, c.From, c.To, pieces)
+					took[i] = pieces[first:]
 				}
 				for _, f := range []*Figures{row, all} {
 					if f != nil {
 						f.In, f.Out = f.In+in, f.Out+out
-						for i := range times {
-							f.minutes[i] = append(f.minutes[i], times[i]...)
+						for i, piece := range took {
+							f.minutes[i] = append(f.minutes[i], piece)
 						}
 					}
 				}
@@ -540,14 +538,14 @@ func (r *LoadRow) finish(from calendar.Date) {
 	for _, fs := range []*[lines]Figures{&r.Orders, &r.Demands} {
 		for i := range fs {
 			f := &fs[i]
-			f.Contact, f.Handling, f.Total = timesOf(f.minutes[0]), timesOf(f.minutes[1]), timesOf(f.minutes[2])
+			f.Contact, f.Handling, f.Total = f.minutes[0].times(), f.minutes[1].times(), f.minutes[2].times()
 			for day, d := range f.days {
 				if d.In > 0 || d.Out > 0 {
 					d.Day = from + calendar.Date(day)
 					f.Days = append(f.Days, d)
 				}
 			}
-			f.minutes, f.days = [3][]int32{}, nil
+			f.minutes, f.days = [3]minutes{}, nil
 		}
 	}
 }
@@ -565,7 +563,8 @@ func (c *counting) page() (rows []LoadRow, next string) {
 	return rows, next
 }
 
-// late counts what is overdue, for the rows of the page and for the total. whole says that the page holds all rows.
+// late adds what fell due on the day of At itself and is overdue; the books have the days before. It does so for the rows of the page and for the
+// total. whole says that the page holds all rows.
 func (c *counting) late(ctx context.Context, s snapshot, rows []LoadRow, whole bool) error {
 	type target struct {
 		key     string // of the row: grid, worker; "" = the only one
@@ -578,12 +577,18 @@ func (c *counting) late(ctx context.Context, s snapshot, rows []LoadRow, whole b
 		by           string // a column that rows are told apart by
 		led          bool   // what is led from the unit, and not what lies in it
 		targets      []target
+		too          []*[lines]Figures // to which those of all targets are added
 	}
 	var groups []*group
 	index := map[string]*group{}
 	enter := func(g group, t target) {
 		id := fmt.Sprint(g.led) + g.l.table + " " + g.level + " " + g.value + " " + g.outside + " " + g.by
 		if index[id] == nil {
+			if whole && g.l.category == stream.Order {
+				g.too = append(g.too, &c.total.Orders)
+			} else if whole {
+				g.too = append(g.too, &c.total.Demands)
+			}
 			index[id] = &g
 			groups = append(groups, &g)
 		}
@@ -627,7 +632,7 @@ func (c *counting) late(ctx context.Context, s snapshot, rows []LoadRow, whole b
 		place(demandList, c.base, &c.total.Demands)
 	}
 	for _, g := range groups {
-		conditions := []condition{{"d.phase IN (" + marks(len(g.l.late)) + ")", anys(g.l.late)}, {"d.due < ?", []any{c.At.Unix()}}}
+		conditions := []condition{{"d.phase IN (" + marks(len(g.l.late)) + ")", anys(g.l.late)}, {"d.due >= ? AND d.due < ?", []any{calendar.DateOf(c.At).Start().Unix(), c.At.Unix()}}}
 		if g.level != "" {
 			conditions = append(conditions, condition{"d." + g.level + " = ?", []any{g.value}})
 		} else if g.led {
@@ -663,21 +668,16 @@ func (c *counting) late(ctx context.Context, s snapshot, rows []LoadRow, whole b
 			}
 			for _, t := range g.targets {
 				if t.key == key {
-					t.figures[Cases].Overdue, t.figures[Errands].Overdue = all-errands, errands
+					for _, fs := range append([]*[lines]Figures{t.figures}, g.too...) {
+						fs[Cases].Overdue += all - errands
+						fs[Errands].Overdue += errands
+					}
 				}
 			}
 			return nil
 		})
 		if err != nil {
 			return err
-		}
-	}
-	for i := range rows {
-		for line := range lines {
-			if whole {
-				c.total.Orders[line].Overdue += rows[i].Orders[line].Overdue
-				c.total.Demands[line].Overdue += rows[i].Demands[line].Overdue
-			}
 		}
 	}
 	return nil

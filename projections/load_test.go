@@ -205,7 +205,7 @@ func TestSmallPagesHoldWhatALargeOneHolds(t *testing.T) {
 	}
 }
 
-// TestRanksAreThoseOfTheSortedList compares the counting of ranks with sorting, for crowded, spread and lopsided times.
+// TestRanksAreThoseOfTheSortedList compares the counting of ranks with sorting, for crowded, spread and lopsided times in pieces.
 func TestRanksAreThoseOfTheSortedList(t *testing.T) {
 	random := rand.New(rand.NewPCG(77, 1))
 	for range 300 {
@@ -218,8 +218,10 @@ func TestRanksAreThoseOfTheSortedList(t *testing.T) {
 		}
 		sorted := slices.Sorted(slices.Values(ms))
 		for _, i := range []int{0, len(ms) / 2, random.IntN(len(ms)), len(ms) - 1} {
-			if got := nth(ms, i); got != sorted[i] {
-				t.Fatalf("%d of %d up to %d: got %d, want %d", i, len(ms), most, got, sorted[i])
+			j := i + random.IntN(len(ms)-i)
+			cut := random.IntN(len(ms) + 1)
+			if got, want := (minutes{ms[:cut], nil, ms[cut:]}).ranked(i, j), []int32{sorted[i], sorted[j]}; !slices.Equal(got, want) {
+				t.Fatalf("%d and %d of %d up to %d: got %d, want %d", i, j, len(ms), most, got, want)
 			}
 		}
 	}

@@ -113,13 +113,7 @@ func (v *Views) Services(ctx context.Context, q ServiceQuery) (rows []ServiceRow
 				if err := rs.Scan(&scope, &matter, &kind, &days); err != nil {
 					return err
 				}
-				n := 0
-				for left := noted(days); len(left) > 0; {
-					var k mark
-					if k, left = left.next(leafStart(leaf)); k.day >= q.From && k.day < q.To {
-						n += int(k.value)
-					}
-				}
+				n := noted(days).sum(leafStart(leaf), q.From, q.To, nil)
 				if n == 0 {
 					return nil
 				}
