@@ -19,8 +19,8 @@ type benchCmd struct {
 	Demands int           `default:"1000000" help:"Demands of the query and restart measurements."`
 	Year    int           `default:"5000" help:"Demands of the synthetic year behind follow, decode and rebuild."`
 	Orders  int           `default:"20000" help:"Open orders of the deadline sweep; 100000 take 8 GB and some minutes."`
-	Cases   int           `default:"50000" help:"Demands with an order each of the assessment; a city's year has 260000, takes 5 GB and ten minutes or more the first time; with --dir it is kept."`
-	Only    string        `help:"Only this part: append, remote, log, views, deadlines, relay, intake or assessment."`
+	Cases   int           `default:"50000" help:"Demands with an order each of the workload and the assessment; a city's year has 260000, takes 5 GB and ten minutes or more the first time; with --dir it is kept."`
+	Only    string        `help:"Only this part: append, remote, log, views, deadlines, workload, relay, intake or assessment."`
 }
 
 func (c benchCmd) Run(ctx context.Context, s streams) error {
@@ -42,6 +42,7 @@ func (c benchCmd) Run(ctx context.Context, s streams) error {
 		{"log", func() error { return benchLog(ctx, dir, c.Year, c.Repeats, t) }},
 		{"views", func() error { return benchViews(ctx, dir, c.Demands, t) }},
 		{"deadlines", func() error { return benchDeadlines(ctx, dir, c.Orders, t) }},
+		{"workload", func() error { return benchWorkload(ctx, dir, c.Cases, t) }},
 		{"assessment", func() error { return benchAssessment(ctx, dir, c.Cases, t) }},
 		{"relay", func() error { return benchRelay(ctx, dir, min(c.Year, 2000), c.Repeats, t) }},
 		{"intake", func() error { return benchIntake(ctx, dir, c.For, c.Repeats, t) }},

@@ -241,16 +241,21 @@ func yearOf(ctx context.Context, path string, n int) error {
 	return errors.Join(err, log.Close())
 }
 
-// benchAssessment measures the assessment of a whole city over a year, on views that are current, and opening its figures. Log and views
-// that an earlier run left in the folder serve again, if they are of as many demands: building them takes most of the time.
-func benchAssessment(ctx context.Context, dir string, n int, t *table) (err error) {
+// yearLog opens the log of a year that an earlier run left in the folder, or writes it.
+func yearLog(ctx context.Context, dir string, n int) (*sqlite.Log, error) {
 	path := filepath.Join(dir, fmt.Sprintf("assessed-%d.db", n))
 	if _, err := os.Stat(path + ".whole"); err != nil {
 		if err := errors.Join(yearOf(ctx, path, n), os.WriteFile(path+".whole", nil, 0o600)); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	log, err := sqlite.Open(ctx, path)
+	return sqlite.Open(ctx, path)
+}
+
+// benchAssessment measures the assessment of a whole city over a year, on views that are current, and opening its figures. Log and views
+// that an earlier run left in the folder serve again, if they are of as many demands: building them takes most of the time.
+func benchAssessment(ctx context.Context, dir string, n int, t *table) (err error) {
+	log, err := yearLog(ctx, dir, n)
 	if err != nil {
 		return err
 	}

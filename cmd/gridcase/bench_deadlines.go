@@ -4,14 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
 
 	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
 
+	"gridcase/api"
+	"gridcase/api/access"
 	"gridcase/cmd/gridcase/city"
 	"gridcase/domain/calendar"
 	"gridcase/domain/event"
@@ -195,4 +202,80 @@ func openOrders(ctx context.Context, log eventlog.Log, now time.Time, n int) (du
 		due = append(due, at)
 	}
 	return due, nil
+}
+
+// pagesAsked is how often a page of the workload is asked for.
+const pagesAsked = 200
+
+// benchWorkload measures the workload page of a district and of the city over a year, from the request to the answer's last byte, on the log that
+// [benchAssessment] has too. The engine stands on the organisation alone: from a year that was written by hand it would draw consequences.
+func benchWorkload(ctx context.Context, dir string, n int, t *table) (err error) {
+	year, err := yearLog(ctx, dir, n)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, year.Close()) }()
+	views, err := projections.Open(ctx, projections.Config{Dir: filepath.Join(dir, fmt.Sprintf("assessed-%d", n)), Log: year})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, views.Close()) }()
+	views.Search().Wait(ctx) // it reads all texts after a start, beside whatever is asked
+	organisation, _, _, err := organised(ctx)
+	if err != nil {
+		return err
+	}
+	log := mem.Open()
+	defer func() { err = errors.Join(err, log.Close()) }()
+	for _, e := range organisation {
+		if _, err := log.Append(ctx, e.Stream, e.Revision-1, e.Fact); err != nil {
+			return err
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(dir, "workload"), 0o700); err != nil {
+		return err
+	}
+	h := &house{dir: filepath.Join(dir, "workload")}
+	defer func() { err = errors.Join(err, h.close()) }()
+	if h.keys, err = keys.Open(ctx, filepath.Join(h.dir, "keys")); err != nil {
+		return err
+	}
+	if h.engine, err = engine.Open(ctx, h.engineConfig(log, houseOptions{})); err != nil {
+		return err
+	}
+	doors, err := access.Open(ctx, filepath.Join(h.dir, "access.db"))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, doors.Close()) }()
+	server, err := api.New(api.Config{Engine: h.engine, Views: views, Access: doors, Log: log, Keys: h.keys, Registry: prometheus.NewRegistry(),
+		Logger: slog.New(slog.DiscardHandler), Version: version(), Limits: api.Limits{Rate: 1e9, Burst: 1e9}})
+	if err != nil {
+		return err
+	}
+	key, _, err := doors.Create(ctx, orgs.Supervisor, "150100", time.Now().Add(time.Hour))
+	if err != nil {
+		return err
+	}
+	for _, x := range []struct{ what, of string }{{"a district by street", "unit=150105"}, {"a district by grid", "unit=150105&by=grid"}, {"the city by district", "unit=150100"}} {
+		r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/api/v1/views/workload?from=2025-01-01&to=2025-12-31&as_of=2025-12-31T18:00:00%2B08:00&"+x.of, nil)
+		r.Header.Set("Authorization", "Bearer "+key)
+		var spent []time.Duration
+		var answer *httptest.ResponseRecorder
+		before := processor()
+		for range pagesAsked {
+			began := time.Now()
+			answer = httptest.NewRecorder()
+			server.ServeHTTP(answer, r.Clone(ctx))
+			if spent = append(spent, time.Since(began)); answer.Code != http.StatusOK {
+				return fmt.Errorf("workload of %s: %d %s", x.what, answer.Code, answer.Body)
+			}
+		}
+		used := (processor() - before) / pagesAsked
+		slices.Sort(spent)
+		t.add(fmt.Sprintf("workload page of %s, a year of %s demands and orders", x.what, short(float64(n))), "",
+			fmt.Sprintf("p50 %s, p99 %s, %s kB", spent[pagesAsked/2].Round(10*time.Microsecond), spent[pagesAsked*99/100].Round(10*time.Microsecond), short(float64(answer.Body.Len())/1000)),
+			fmt.Sprintf("%s of the processor", used.Round(10*time.Microsecond)), "district < 50 ms")
+	}
+	return nil
 }

@@ -443,6 +443,10 @@ func (l *life) issue(b birth) {
 	if b.fate == keptAway {
 		words = issues[slices.IndexFunc(issues, func(w wording) bool { return !w.neighbourly() })]
 	}
+	asks := slices.Contains([]fate{admitted, notBorne, takenBack, revokedSoon}, b.fate)
+	if asks {
+		words = unlisted
+	}
 	a := l.raise(b.at, demand.Issue, l.grid, words, false)
 	pressing := b.fate == "" && l.chance(400)
 	if pressing {
@@ -455,6 +459,8 @@ func (l *life) issue(b birth) {
 		l.tries(a, demand.ReasonStatutory)
 	}
 	switch {
+	case asks && l.admission(a, b.fate):
+		j = l.toGrid(a, demand.ReasonStatutory)
 	case b.fate == byTeam:
 		a.words.body = enforcement
 		j = l.toStreet(a, demand.ReasonStatutory, true)

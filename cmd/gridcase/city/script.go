@@ -59,6 +59,7 @@ func (c *City) Script(seed uint64, demands int) iter.Seq[Act] {
 			}
 			return true
 		}
+		y.absences(demands)
 		for i, b := range y.births(demands) {
 			if !hand(b.at) {
 				return
@@ -117,7 +118,7 @@ var (
 	errandFates = []fate{declined, appealUpheld, appealRejected, redirected, redirectedLater, withdrawn, withdrawnLater,
 		withdrawnHandling, sentBackUnsigned, sentBackSigned, sentBackLater, suspended, cancelled, cancelledLater, reworked,
 		reconsidered, unreached, unnamed, closedAgainst, reopened, reopenedJoining, sameMatter, split, busy, extended, extensionRefused, answeredAtOnce, certificate}
-	issueFates = []fate{thrice, failedThrice, suspendedLong, reopenedByLeader, thriceApproved, byTeam, keptAway}
+	issueFates = []fate{thrice, failedThrice, suspendedLong, reopenedByLeader, thriceApproved, byTeam, keptAway, admitted, notBorne, takenBack, revokedSoon}
 	topicFates = []fate{voted, returned, deferred, merged, dropped, rejected, notAdmitted, takenUpAgain, underWay, underWay}
 )
 

@@ -143,6 +143,9 @@ func (l *life) chances(j *job) course {
 
 // carryOut takes an order from dispatch to the passed verification, and l.now with it.
 func (l *life) carryOut(j *job, c course) {
+	if l.calls(j) {
+		l.aside(func() { l.whistle(j) })
+	}
 	switch c.back {
 	case thrice, thriceApproved:
 		l.sendBackThrice(j, c.back)

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"gridcase/cmd/gridcase/city"
+	"gridcase/domain/admission"
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
 	"gridcase/domain/duty"
@@ -69,8 +70,8 @@ func TestAYear(t *testing.T) {
 			switch b := e.Body.(type) {
 			case duty.Blocked:
 				lists[b.List]++
-				kept[given{b.Demands[0], b.Unit}] = true
-				if !strings.HasPrefix(string(b.Row), "【合成】") {
+				kept[given{b.Demands[0], b.Unit}] = b.List != duty.OnNone
+				if b.List != duty.OnNone && !strings.HasPrefix(string(b.Row), "【合成】") {
 					t.Errorf("%s: the row %q does not say that it is made up", e.Stream, b.Row)
 				}
 			case order.Dispatched:
@@ -81,8 +82,36 @@ func TestAYear(t *testing.T) {
 				}
 			}
 		}
-		if lists[duty.Negative] != 1 || lists[duty.NoCertificate] != 1 || len(lists) != 2 || p.tally.Kept != 2 {
-			t.Errorf("got blocks %v, %d kept, want one by the negative list and one certificate", lists, p.tally.Kept)
+		if lists[duty.Negative] != 1 || lists[duty.NoCertificate] != 1 || lists[duty.OnNone] != 5 || len(lists) != 3 || p.tally.Kept != 7 {
+			t.Errorf("got blocks %v, %d kept, want one by the negative list, one certificate, and five of what is on no list", lists, p.tally.Kept)
+		}
+	})
+	t.Run("whistles, admissions, absences, supervision and disputes occur, each with what follows", func(t *testing.T) {
+		types := map[string]int{}
+		opened := map[orgs.UnitCode]bool{} // a community, to what is on none of its lists
+		for _, e := range es {
+			types[e.Body.EventType()]++
+			switch b := e.Body.(type) {
+			case admission.Funded:
+				for _, u := range e.After.(admission.State).Units {
+					opened[u] = true
+				}
+			case order.Dispatched:
+				if b.Matter == "040203" && len(b.Lead) == 15 && !opened[b.Place] {
+					t.Errorf("%s was given to a grid of %s, which is not open for it", e.Stream, b.Place)
+				} else if opened[b.Place] {
+					types["dispatched by a grant"]++
+				}
+			}
+		}
+		for _, typ := range []string{"whistle-blown/1", "unit-reported-in/1", "unit-absent/1", "unit-released/1", "whistle-concluded/1", "whistle-scored/1",
+			"duty-list-published/1", "dispatch-blocked/1", "admission-requested/1", "admission-review-opened/1", "street-opinion-recorded/1", "admission-granted/1",
+			"admission-funded/1", "admission-refused/1", "admission-withdrawn/1", "admission-revoked/1", "admission-expired/1", "dispatched by a grant",
+			"grid-worker-relieved/1", "acting-worker-appointed/1", "supervision-issued/1", "supervision-answered/1", "dispute-opened/1", "mediation-failed/1",
+			"dispute-referred-up/1", "mediation-succeeded/1", "dispute-referred-out/1"} {
+			if t.Logf("%s %d", typ, types[typ]); types[typ] == 0 {
+				t.Errorf("no %s in a year", typ)
+			}
 		}
 	})
 	t.Run("most residents are reached", func(t *testing.T) {
