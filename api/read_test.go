@@ -6,17 +6,20 @@ import (
 	"fmt"
 	"iter"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"gridcase/api"
 	"gridcase/domain/admission"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
+	"gridcase/domain/event"
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
@@ -527,6 +530,48 @@ func TestWhatAlertsWatchIsCountedFromNothing(t *testing.T) {
 		`gridcase_deadlines_fired_total{kind="expiry"} 0`, `gridcase_consequences_parked_total{rule="clock"} 0`, "gridcase_views_gaps_total 0"} {
 		if !strings.Contains(metrics, "\n"+line+"\n") {
 			t.Errorf("/metrics lacks %s", line)
+		}
+	}
+}
+
+// TestEveryMetricOfOperationIsShown holds the list of RELIABILITY §4 against what a node shows once each thing happened. gridcase_relay_parked is
+// that of a server with relays: cmd/gridcase.
+func TestEveryMetricOfOperationIsShown(t *testing.T) {
+	h := open(t)
+	r := h.want(h.post(h.key(orgs.Channel, hotline), "/demands", raising), 201, "")
+	h.settle()
+	h.want(h.post(h.key(orgs.Clerk, community), "/demands/"+r.text("id")+"/personal-data", `{"purpose":"contact"}`), 200, "")
+	if _, err := h.log.Append(t.Context(), "gridcase.demand-"+uuid.NewString(), eventlog.None, eventlog.Fact{ID: uuid.New(), Type: "demand-dreamt/9", Data: []byte("{}"),
+		Meta: event.EncodeMeta(event.Meta{Actor: "x", Recorded: h.clock()})}); err != nil {
+		t.Fatal(err)
+	}
+	h.settle()
+	shown := map[string]string{} // the labels of a series, by its name
+	for _, m := range regexp.MustCompile(`(?m)^([a-z_]+?)(?:_bucket|_sum|_count)?(?:\{(.*)\})? `).FindAllStringSubmatch(string(h.call("", "GET", "/metrics", "").raw), -1) {
+		shown[m[1]] += " " + m[2]
+	}
+	for name, labels := range map[string]string{
+		"http_request_duration_seconds": "route method code", "requests_shed_total": "reason", "commands_total": "command outcome", "append_duration_seconds": "",
+		"events_appended_total": "type", "append_conflicts_total": "", "append_group_size": "", "append_unknown_outcomes_total": "", "log_position": "",
+		"subscription_reconnects_total": "", "views_position": "file", "views_lag_seconds": "", "views_live": "", "views_batch_events": "", "views_apply_seconds": "",
+		"views_failures_total": "view", "views_quarantined": "view", "views_gaps_total": "", "views_unknown_events_total": "type", "views_rebuild_progress_ratio": "",
+		"deadline_overdue_cases": "level", "escalations_total": "level", "clock_skew_seconds": "", "pii_reads_total": "purpose", "build_info": "",
+	} {
+		has, there := shown["gridcase_"+name]
+		if !there {
+			t.Errorf("/metrics lacks gridcase_%s", name)
+		}
+		for _, l := range strings.Fields(labels) {
+			if !strings.Contains(has, l+"=") {
+				t.Errorf("gridcase_%s lacks the label %s: %s", name, l, has)
+			}
+		}
+	}
+	// What measures a part that does not exist yet comes with it, and moves up into the list.
+	for _, name := range []string{"integrity_tree_size", "integrity_unsealed_events", "integrity_last_seal_timestamp_seconds", "integrity_violations_total",
+		"integrity_scrub_timestamp_seconds", "witness_cosignatures_total", "erasures_total", "backup_last_success_timestamp_seconds"} {
+		if _, there := shown["gridcase_"+name]; there {
+			t.Errorf("gridcase_%s is shown now: hold it against the list", name)
 		}
 	}
 }

@@ -248,7 +248,8 @@ func benchWorkload(ctx context.Context, dir string, n int, t *table) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, doors.Close()) }()
-	server, err := api.New(api.Config{Engine: h.engine, Views: views, Access: doors, Log: log, Keys: h.keys, Registry: prometheus.NewRegistry(),
+	registry := prometheus.NewRegistry()
+	server, err := api.New(api.Config{Engine: h.engine, Views: views, Access: doors, Log: log, Keys: h.keys, Registry: registry, Metrics: api.NewMetrics(registry),
 		Logger: slog.New(slog.DiscardHandler), Version: version(), Limits: api.Limits{Rate: 1e9, Burst: 1e9}})
 	if err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"gridcase/domain/admission"
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
@@ -17,6 +18,7 @@ import (
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
 	"gridcase/domain/topic"
+	"gridcase/domain/whistle"
 )
 
 // lying says how a case lies on its desk. As long as the word is the same, the plan in hand stands; a new one, an expiry
@@ -37,6 +39,14 @@ func lying(s event.State) string {
 		return fmt.Sprint(s.Phase, s.Round, s.Attempt, len(s.Legs), s.Extension.Pending, len(s.Awaited), open, s.Problem, expired(s))
 	case dispute.State:
 		return fmt.Sprint(s.Phase, s.Rung, expired(s))
+	case admission.State:
+		return fmt.Sprint(s.Phase, len(s.Opinions), s.FundedAt.IsZero(), expired(s))
+	case whistle.State:
+		word := fmt.Sprint(s.Phase)
+		for _, u := range s.Units {
+			word += fmt.Sprint(u.Standing(), u.Present())
+		}
+		return word
 	}
 	return ""
 }
@@ -52,6 +62,8 @@ func expired(s event.State) int {
 	case order.State:
 		fired = s.Fired
 	case dispute.State:
+		fired = s.Fired
+	case admission.State:
 		fired = s.Fired
 	}
 	n := 0
@@ -84,6 +96,10 @@ func (d *desk) plan(s event.State) *Act {
 		return d.orderPlan(s)
 	case dispute.State:
 		return d.disputePlan(s)
+	case whistle.State:
+		return d.whistlePlan(s)
+	case admission.State:
+		return d.admissionPlan(s)
 	}
 	return nil
 }
@@ -245,6 +261,9 @@ func (d *desk) triage(s demand.State, clerk rule.Actor, words wording, pressing 
 	if pressing {
 		return d.by(at, post(orgs.Dispatcher, streetOf(s.Unit)), demand.FastTrack{Reason: demand.ReasonUrgent,
 			Route: demand.Route{Order: &demand.NewOrder{Lead: agency(streetOf(s.Unit), 1+d.hours.IntN(len(agencies))), Task: task}}})
+	}
+	if d.roll(30) && d.it.tries == 0 { // the lists may forbid it
+		return d.by(at, clerk, demand.FastTrack{Reason: demand.ReasonStatutory, Citation: basis, Route: demand.Route{Order: &demand.NewOrder{Lead: s.Grid.Unit(), Task: task}}})
 	}
 	if len(s.Topics) > 0 || d.roll(400) {
 		return toDepartment(demand.ReasonStatutory)

@@ -121,7 +121,9 @@ func TestACityLivesByItself(t *testing.T) {
 	}
 	for _, typ := range []string{"demand-warning-raised/1", "demand-clock-expired/1", "demand-escalated/1", "callback-waived/1", "order-warning-raised/1",
 		"order-clock-expired/1", "order-escalated/1", "order-resumed/1", "return-approved/1", "order-redispatched/1", "supervision-answered/1", "dispute-referred-up/1",
-		"agreement-fulfilled/1", "topic-concluded/1", "demand-reopened/1", "extension-refused/1", "verification-failed/1", "rework-ordered/1"} {
+		"agreement-fulfilled/1", "topic-concluded/1", "demand-reopened/1", "extension-refused/1", "verification-failed/1", "rework-ordered/1",
+		"whistle-blown/1", "unit-reported-in/1", "unit-absent/1", "whistle-scored/1", "dispatch-blocked/1", "admission-requested/1", "admission-granted/1",
+		"admission-funded/1", "admission-refused/1", "admission-expired/1", "grid-worker-relieved/1", "acting-worker-appointed/1", "supervision-issued/1", "mediation-failed/1"} {
 		if types[typ] == 0 {
 			t.Errorf("no %s in %d days", typ, c.Days)
 		}

@@ -11,6 +11,7 @@ import (
 	"gridcase/domain/demand"
 	"gridcase/domain/duty"
 	"gridcase/domain/orgs"
+	"gridcase/domain/rule"
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
 	"gridcase/domain/whistle"
@@ -132,33 +133,137 @@ func (l *life) whistle(j *job) {
 	l.do(l.soon(over, 60, 1500, false), n, head, score)
 }
 
+// change is what is decided about a grid at a moment.
+type change struct {
+	at      time.Time
+	command orgs.GridsCommand
+}
+
 // absence is a grid that its lead leaves (空岗) and another covers for (AB 岗), until the lead is back.
-func (l *life) absence(at time.Time) {
-	n, operator := stream.Keyed(stream.Grids, string(l.grid.community.code)), post(orgs.Operator, root)
-	l.now = l.office(at)
-	l.do(l.now, n, operator, orgs.RelieveGridWorker{Grid: l.grid.code, Worker: l.grid.lead})
-	if l.now = l.office(l.later(l.now, 60, 3000)); l.chance(850) {
-		cover := fmt.Sprintf("cover-%s", l.grid.code)
-		l.do(l.now, n, operator, orgs.AppointActingWorker{Grid: l.grid.code, Worker: cover})
-		l.now = l.office(l.later(l.now, 5*1440, 30*1440))
-		l.do(l.now, n, operator, orgs.RelieveGridWorker{Grid: l.grid.code, Worker: cover})
+func (g *grid) absence(hs hours, at time.Time) (cs []change) {
+	then := func(c orgs.GridsCommand) { cs = append(cs, change{at, c}) }
+	at = hs.office(at)
+	then(orgs.RelieveGridWorker{Grid: g.code, Worker: g.lead})
+	if at = hs.office(hs.later(at, 60, 3000)); hs.chance(850) {
+		cover := fmt.Sprintf("cover-%s", g.code)
+		then(orgs.AppointActingWorker{Grid: g.code, Worker: cover})
+		at = hs.office(hs.later(at, 5*1440, 30*1440))
+		then(orgs.RelieveGridWorker{Grid: g.code, Worker: cover})
 	}
-	l.now = l.soon(l.now, 1, 60, false)
-	l.do(l.now, n, operator, orgs.AppointGridWorker{Grid: l.grid.code, Worker: l.grid.lead, Duty: orgs.DutyLead, FullTime: true})
+	at = hs.soon(at, 1, 60, false)
+	then(orgs.AppointGridWorker{Grid: g.code, Worker: g.lead, Duty: orgs.DutyLead, FullTime: true})
+	return cs
 }
 
 // absences plans those of the year: one for each 250 demands, in as many grids.
 func (y *year) absences(demands int) {
-	r := rand.New(rand.NewPCG(y.seed, 0xa5))
+	hs := hours{y.city.rules, rand.New(rand.NewPCG(y.seed, 0xa5))}
 	met := map[orgs.GridCode]bool{}
 	for i := range demands / 250 {
-		k := &y.city.counties[r.IntN(len(y.city.counties))]
-		g := pick(r, k.grids)
+		k := &y.city.counties[hs.IntN(len(y.city.counties))]
+		g := pick(hs.Rand, k.grids)
 		if met[g.code] {
 			continue
 		}
 		met[g.code] = true
-		l := &life{year: y, hours: hours{y.city.rules, r}, number: 2*demands + i, county: k, grid: g}
-		l.absence(y.opens.AddDate(0, 0, 5+r.IntN(355)))
+		l := &life{year: y, number: 2*demands + i}
+		for _, c := range g.absence(hs, y.opens.AddDate(0, 0, 5+hs.IntN(355))) {
+			l.do(c.at, stream.Keyed(stream.Grids, string(g.community.code)), post(orgs.Operator, root), c.command)
+		}
 	}
+}
+
+// occasions plans what is not raised by a resident on a day of a life: a whistle, a request for admission, a lead who leaves a grid.
+func (w *world) occasions(day time.Time) {
+	hs := hours{w.rules, rand.New(rand.NewPCG(w.span.Seed, uint64(day.Unix())))}
+	k := &w.counties[hs.IntN(len(w.counties))]
+	g, at := pick(hs.Rand, k.grids), hs.office(hs.later(day, 9*60, 15*60))
+	watch := func(c stream.Category, by rule.Actor, command any) {
+		n := stream.Of(c, stream.For(c, by.ID, fmt.Sprint(Label, w.span.Seed, day.Unix())))
+		w.seen[n] = &watched{plan: w.push(item{at: at, name: n, act: &Act{At: at, Stream: n, Key: "life/0", Actor: by, Command: command}})}
+	}
+	if hs.chance(200) {
+		units := []orgs.UnitCode{agency(g.community.street, 1+hs.IntN(2)), agency(g.community.street, 3+hs.IntN(2)), department(k.code, 1+hs.IntN(len(departments)))}
+		watch(stream.Whistle, post(orgs.Dispatcher, g.community.street), whistle.Blow{Units: units, Class: pick(hs.Rand, whistle.Classes()), Place: g.community.code,
+			Task: madeUp + "联合处置示例"})
+	}
+	if hs.chance(60) {
+		on := calendar.DateOf(at)
+		watch(stream.Admission, post(orgs.UnitHead, department(k.code, environment)), admission.Request{Matter: unlisted.matter, Role: duty.Lead,
+			Units: []orgs.UnitCode{g.community.code}, From: on, Until: on + 30, Task: madeUp + "夜间油烟噪声楼内协调", Basis: basis, Staff: 1, Emergency: madeUp + "夏季集中投诉"})
+	}
+	if hs.chance(60) {
+		n := stream.Keyed(stream.Grids, string(g.community.code))
+		for i, c := range g.absence(hs, at) {
+			w.push(item{at: c.at, name: n, act: &Act{At: c.at, Stream: n, Key: fmt.Sprintf("life/%d/%s/%d", day.Unix(), g.code, i), Actor: post(orgs.Operator, root), Command: c.command}})
+		}
+	}
+}
+
+func (d *desk) whistlePlan(s whistle.State) *Act {
+	street, head := post(orgs.Dispatcher, s.Street), post(orgs.StreetLeader, s.Street)
+	if s.Phase == whistle.PhaseConcluded {
+		score := whistle.Score{}
+		for _, u := range s.Units {
+			if u.Standing().Counts() {
+				score.Marks = append(score.Marks, whistle.Mark{Unit: u.Code, Outcome: d.hours.IntN(31), Comment: madeUp + "配合处置"})
+			}
+		}
+		if len(score.Marks) == 0 || d.roll(150) {
+			return nil // the clock gives the cards
+		}
+		return d.by(d.at(60, 1500, false), head, score)
+	}
+	if s.Phase.Terminal() {
+		return nil
+	}
+	var present []orgs.UnitCode
+	for _, u := range s.Units {
+		switch {
+		case u.Present():
+			present = append(present, u.Code)
+		case !u.ReportedAt.IsZero() || u.Excused:
+		case !u.Absent && d.roll(850):
+			return d.by(d.hours.before(d.now, u.Due.Due, 0.1, 0.9, true), street, whistle.ReportIn{Unit: u.Code})
+		case !u.Absent && s.Phase == whistle.PhaseOpen && d.roll(100):
+			return d.by(d.hours.later(d.now, 1, 5), head, whistle.Cancel{Reason: madeUp + "现场已自行恢复"})
+		case !u.Absent:
+			return nil // until the clock says that it did not come
+		case d.roll(200):
+			return d.by(d.hours.later(d.now, 10, 60), street, whistle.ReportIn{Unit: u.Code})
+		}
+	}
+	if len(present) > 0 {
+		return d.by(d.hours.later(d.now, 20, 90), street, whistle.ReleaseUnit{Unit: present[0]})
+	}
+	return d.by(d.hours.later(d.now, 1, 30), street, whistle.Conclude{Outcome: madeUp + "现场处置完毕"})
+}
+
+func (d *desk) admissionPlan(s admission.State) *Act {
+	officer, second := post(orgs.AdmissionOfficer, s.Office), colleague(orgs.AdmissionOfficer, s.Office)
+	switch s.Phase {
+	case admission.PhaseRequested:
+		if d.roll(100) {
+			return d.by(d.at(60, 1000, false), post(orgs.UnitHead, s.By), admission.Withdraw{})
+		}
+		return d.by(d.at(30, 2000, false), officer, admission.OpenReview{})
+	case admission.PhaseReviewing:
+		switch {
+		case len(s.Opinions) == 0:
+			return d.by(d.at(60, 3000, false), post(orgs.CommunitySecretary, s.Asked[0]), admission.RecordOpinion{Supports: d.roll(600), Reason: madeUp + "社区现有人手有限"})
+		case !s.Opinions[0].Supports:
+			return d.by(d.at(60, 3000, false), officer, admission.Refuse{Reason: madeUp + "社区不具备条件"})
+		case d.roll(50) && expired(s) == 0:
+			return nil // nobody decides; silence never grants
+		}
+		return d.with(d.at(60, 3000, false), officer, second, admission.Grant{Funding: madeUp + "经费文号示例"})
+	case admission.PhaseGranted:
+		switch {
+		case s.FundedAt.IsZero() && d.roll(800):
+			return d.by(d.at(60, 3000, false), officer, admission.RecordFunding{Reference: madeUp + "到账凭据示例"})
+		case s.FundedAt.IsZero():
+			return d.by(d.at(3000, 9000, false), officer, admission.Revoke{Reason: madeUp + "经费未到位"})
+		}
+	}
+	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"gridcase/domain/admission"
 	"gridcase/domain/calendar"
 	"gridcase/domain/demand"
 	"gridcase/domain/dispute"
@@ -21,6 +22,7 @@ import (
 	"gridcase/domain/rule"
 	"gridcase/domain/stream"
 	"gridcase/domain/topic"
+	"gridcase/domain/whistle"
 	"gridcase/engine"
 	"gridcase/eventlog"
 )
@@ -71,6 +73,7 @@ func (c *City) Live(ctx context.Context, eng *engine.Engine, clock *Clock, s Spa
 	opens := yearStart(c.figures.City.Year.Value)
 	for day := range s.Days {
 		w.arrivals(opens.AddDate(0, 0, day))
+		w.occasions(opens.AddDate(0, 0, day))
 		midnight := opens.AddDate(0, 0, day+1)
 		for {
 			until, planned := midnight.Add(-time.Second), len(w.agenda) > 0 && w.agenda[0].at.Before(midnight)
@@ -204,7 +207,7 @@ func weighted(r *rand.Rand, weights []int) int {
 
 // next lets one thing happen, and shows everybody what came of it.
 func (w *world) next(ctx context.Context, i item) error {
-	if i.act != nil {
+	if i.act != nil && i.name.Category() != stream.Grids { // nobody watches a plan of grids: what is decided about it stands
 		x := w.seen[i.name]
 		if x == nil || x.plan != i.turn {
 			return nil // the case moved on since it was planned
@@ -384,6 +387,10 @@ func ended(s event.State) bool {
 	case order.State:
 		return s.Phase.Terminal()
 	case topic.State:
+		return s.Phase.Terminal()
+	case whistle.State:
+		return s.Phase.Terminal()
+	case admission.State:
 		return s.Phase.Terminal()
 	}
 	return false
