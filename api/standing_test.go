@@ -137,7 +137,13 @@ func TestAnAssessmentIsReadDownToItsEvents(t *testing.T) {
 		t.Errorf("shown: %s", shown.raw)
 	}
 	h.wait(10 * 24 * time.Hour)
-	h.do(ann, a.april, "record-figures", `{}`)
+	tag := h.get(ann, a.april).Header.Get("ETag")
+	recorded := h.want(h.post(ann, a.april+"/record-figures", `{}`, "If-Match", tag, "Idempotency-Key", "recorded"), 200, "")
+	h.settle()
+	at := h.end()
+	if again := h.want(h.post(ann, a.april+"/record-figures", `{}`, "If-Match", tag, "Idempotency-Key", "recorded"), 200, ""); again.text("receipt.event") != recorded.text("receipt.event") || h.end() != at {
+		t.Errorf("recorded once more: %s, and the log went from %d to %d", again.raw, at, h.end())
+	}
 	h.want(h.post(ann, a.april+"/record-figures", `{}`, "If-Match", h.get(ann, a.april).Header.Get("ETag")), 409, "guard_failed") // all are there
 	h.want(h.confirmed(ann, ben, a.april, "seal", `{"ruling":"无街道评价的单位不计分"}`), 200, "")
 	h.settle()
@@ -268,10 +274,10 @@ func TestAnAssessmentIsReadDownToItsEvents(t *testing.T) {
 		t.Errorf("the first edition: %s", first.raw)
 	}
 	changes := h.all(ann, revisions[1]["diff"].(string), 3)
-	at := slices.IndexFunc(changes, func(c map[string]any) bool {
+	found := slices.IndexFunc(changes, func(c map[string]any) bool {
 		return c["name"] == "closure" && c["street"] == string(street) && c["unit"] == string(agency)
 	})
-	if at < 0 || float64(len(changes)) != revisions[1]["changed"] || changes[at]["was"].(map[string]any)["printed"] != "50.00" || changes[at]["now"].(map[string]any)["printed"] != "100.00" {
+	if found < 0 || float64(len(changes)) != revisions[1]["changed"] || changes[found]["was"].(map[string]any)["printed"] != "50.00" || changes[found]["now"].(map[string]any)["printed"] != "100.00" {
 		t.Errorf("%v numbers changed: %v", revisions[1]["changed"], changes)
 	}
 	for _, c := range h.all(head, revisions[1]["diff"].(string), 50) {
