@@ -670,9 +670,6 @@ func (s *Server) cohort(ctx context.Context, in *struct {
 		return nil, problem("not_found")
 	}
 	cases, all, err := r.Page(in.Figure, r.skip, in.Limit)
-	if errors.Is(err, assessment.ErrNotComputed) {
-		return nil, notComputed()
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -687,7 +684,7 @@ func (s *Server) cohort(ctx context.Context, in *struct {
 	return pageOf(ctx, items, s.further(ctx, &r, len(cases), all), position, false, nil)
 }
 
-func notComputed() error {
+func notComputed() *Problem {
 	return problem("wrong_state", rule.Say("本版程序无法按该方案重新计算，只有封存的数值", "this program can not compute the scheme any more: there are the sealed numbers only"))
 }
 

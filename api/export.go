@@ -84,8 +84,6 @@ func (s *Server) export(ctx context.Context, in *exportInput) (*exported, error)
 	switch {
 	case errors.Is(err, assessment.ErrFigure):
 		return nil, problem("not_found")
-	case errors.Is(err, assessment.ErrNotComputed):
-		return nil, notComputed()
 	case errors.Is(err, report.ErrRecorded):
 		return nil, problem("wrong_state", rule.Say("从封存位置的日志重新计算，与封存的数值不符：公式和样本清单得不出封存的数值；csv 的指标、评分、名次和 html 为封存的数值",
 			"computed again from the log at the seal's position, it comes to other figures than the sealed ones, so formulas and lists of cases would not give these; csv of figures, scores and standings, and html have them as sealed"))

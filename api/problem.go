@@ -13,6 +13,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"gridcase/api/access"
+	"gridcase/domain/assessment"
 	"gridcase/domain/calendar"
 	"gridcase/domain/rule"
 	"gridcase/engine"
@@ -198,6 +199,7 @@ func asProblem(err error) *Problem {
 	var stale *engine.StaleError
 	var tooLarge *http.MaxBytesError
 	var large *engine.LargeError
+	var faulty assessment.Fault
 	switch {
 	case errors.As(err, &p):
 		return p
@@ -237,6 +239,10 @@ func asProblem(err error) *Problem {
 		return problem("bad_cursor")
 	case errors.Is(err, projections.ErrScheme):
 		return problem("guard_failed", rule.Say("周期所用方案与其哈希不符", "the scheme of the period is not what its hash says"))
+	case errors.As(err, &faulty): // a program that is later, or earlier, than the one that published the scheme
+		return problem("wrong_state", rule.Say("本版程序无法按周期所用的方案计算："+faulty.Place, "this program can not compute by the scheme of the period: "+faulty.Place))
+	case errors.Is(err, assessment.ErrNotComputed):
+		return notComputed()
 	case errors.Is(err, projections.ErrAhead), errors.Is(err, ErrBehind):
 		return problem("overloaded")
 	case errors.Is(err, projections.ErrNotFound):

@@ -247,8 +247,6 @@ func (s *Server) cards(ctx context.Context, in *struct {
 	}
 	cards, all, err := r.Cards(key.String(), r.skip, in.Limit)
 	switch {
-	case errors.Is(err, assessment.ErrNotComputed):
-		return nil, notComputed()
 	case errors.Is(err, assessment.ErrFigure):
 		return nil, problem("not_found")
 	case err != nil:
