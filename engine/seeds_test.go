@@ -33,7 +33,7 @@ import (
 )
 
 var (
-	seedCount = flag.Int("seeds", 24, "lives of three nodes that are simulated; 10,000 before a release")
+	seedCount = flag.Int("seeds", 12, "lives of three nodes that are simulated; 10,000 before a release")
 	seedFrom  = flag.Uint64("seed", 1, "the first of them")
 )
 
@@ -45,7 +45,7 @@ type wire struct {
 	shut   bool
 	mute   int  // so many appends get no answer
 	lost   bool // and are not in the log
-	skips  bool // a seeded bug: whoever follows anew begins behind the next event
+	skips  bool // a seeded bug: who was cut off goes on behind the next event
 	double bool // a seeded bug: an alarm is written again under another id
 }
 
@@ -93,18 +93,23 @@ func (w *wire) Append(ctx context.Context, n string, expect eventlog.Revision, f
 
 func (w *wire) Follow(ctx context.Context, after eventlog.Position) iter.Seq2[eventlog.Batch, error] {
 	return func(yield func(eventlog.Batch, error) bool) {
-		skip := w.skips && after > 0
 		for b, err := range w.Log.Follow(ctx, after) {
 			w.mu.Lock()
 			turn := w.turn
 			w.mu.Unlock()
+			cut := false
 			select {
 			case <-turn:
-			case <-ctx.Done():
-				return
+			default:
+				cut = true
+				select {
+				case <-turn:
+				case <-ctx.Done():
+					return
+				}
 			}
-			if skip && len(b.Events) > 1 {
-				b.Events, skip = slices.Delete(slices.Clone(b.Events), 0, 1), false
+			if w.skips && cut && len(b.Events) > 1 {
+				b.Events = b.Events[1:]
 			}
 			if !yield(b, err) {
 				return
@@ -438,7 +443,7 @@ func TestLives(t *testing.T) {
 	}
 	f := all.figures
 	t.Logf("%d seeds, %d of them twice, in %s: %+v", *seedCount, twice, time.Since(began).Round(time.Millisecond), f)
-	if n := *seedCount; n >= 20 && (f.unknown < n/4 || f.deaths < n || f.lostIndex < n/4 || f.alarms < n || f.orders < n/2) {
+	if n := *seedCount; n >= 12 && (f.unknown < n/4 || f.deaths < n || f.lostIndex < n/4 || f.alarms < n || f.orders < n/2) {
 		t.Error("too little happened for this to mean anything")
 	}
 }
