@@ -217,11 +217,16 @@ func (p *province) join(name string, config func(engine.Config) engine.Config, a
 	return n
 }
 
-func (n *node) open() {
-	c := engine.Config{Log: n.link, Keys: n.p.keys, Index: filepath.Join(n.p.dir, "index-"+n.name+".db"),
+// settings are those of a node on a log.
+func (n *node) settings(log eventlog.Log) engine.Config {
+	return engine.Config{Log: log, Keys: n.p.keys, Index: filepath.Join(n.p.dir, "index-"+n.name+".db"),
 		Rules: calendar.Rules{Calendar: calendar.China(), Policy: calendar.DefaultPolicy()}, Origin: "gridcase.test/test/1", Program: "test",
 		Now: n.clock, Elapsed: func() time.Duration { return n.p.now().Sub(n.p.start) },
 		Draw: func(stream.ID, int, string, time.Time) (bool, int) { return false, 1000 }}
+}
+
+func (n *node) open() {
+	c := n.settings(n.link)
 	if n.config != nil {
 		c = n.config(c)
 	}

@@ -113,7 +113,8 @@ func demands(communities []orgs.UnitCode, n int) iter.Seq[eventlog.Event] {
 	}
 }
 
-// benchViews measures building all views from zero, a page of a street's list, and starting again, on n demands.
+// benchViews measures building all views from zero, a page of a street's list, starting again, and beginning with the views of another
+// node, on n demands.
 func benchViews(ctx context.Context, dir string, n int, t *table) (err error) {
 	path := filepath.Join(dir, "sized.db")
 	streets, err := sized(ctx, path, n)
@@ -167,7 +168,37 @@ func benchViews(ctx context.Context, dir string, n int, t *table) (err error) {
 		return errors.Join(fmt.Errorf("views stand at %d of %d", at, end), views.Close(), log.Close())
 	}
 	t.add(fmt.Sprintf("start with %s events, views current", short(float64(end))), "", time.Since(began).Round(time.Millisecond).String(), "", "< 2 s")
-	return errors.Join(views.Close(), log.Close())
+	seeded, err := seedViews(ctx, dir, config)
+	if err == nil {
+		t.add("  a node that begins with the views of another that runs", "building them from the log", seeded.Round(10*time.Millisecond).String(), fmt.Sprintf("%.1f times as fast", took.Seconds()/seeded.Seconds()), "")
+	}
+	return errors.Join(err, views.Close(), log.Close())
+}
+
+// seedViews takes a snapshot of views that run, and returns how long it takes with it until another node's are open and current.
+func seedViews(ctx context.Context, dir string, c projections.Config) (time.Duration, error) {
+	file, began := filepath.Join(dir, "snapshot.db"), time.Now()
+	if _, err := projections.Snapshot(ctx, c.Dir, file); err != nil {
+		return 0, err
+	}
+	c.Dir = filepath.Join(dir, "seeded")
+	if _, err := projections.Seed(ctx, c, file); err != nil {
+		return 0, err
+	}
+	end, err := c.Log.End(ctx)
+	if err != nil {
+		return 0, err
+	}
+	views, err := projections.Open(ctx, c)
+	if err != nil {
+		return 0, err
+	}
+	at, ok := views.Wait(ctx, end)
+	took := time.Since(began)
+	if !ok {
+		err = fmt.Errorf("seeded views stand at %d of %d", at, end)
+	}
+	return took, errors.Join(err, views.Close())
 }
 
 // benchLog measures following, decoding and folding a synthetic year against reading the same bytes.

@@ -28,10 +28,11 @@ type settings struct {
 	space    string   // put before every stream's name in the server
 	prefix   string   // what the names of the log's streams begin with in the server
 	dialing  []grpc.DialOption
-	patience time.Duration // how long a call tries
-	asking   time.Duration // how long a node may take to say who leads, or that it is there
-	pause    time.Duration // between two attempts to find the leader, at first
-	attempts int           // to find the leader when the log is opened
+	alive    *keepalive.ClientParameters // how often HTTP/2 asks an idle connection; nil: never
+	patience time.Duration               // how long a call tries
+	asking   time.Duration               // how long a node may take to say who leads, or that it is there
+	pause    time.Duration               // between two attempts to find the leader, at first
+	attempts int                         // to find the leader when the log is opened
 }
 
 // slowest is the longest pause between two attempts to reach the leader. gRPC's own would grow to two minutes.
@@ -123,7 +124,8 @@ func parse(connection string) (settings, error) {
 		grpc.WithUserAgent("gridcase"),
 	}
 	if c.KeepAliveInterval >= 0 {
-		s.dialing = append(s.dialing, grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: c.KeepAliveInterval, Timeout: c.KeepAliveTimeout, PermitWithoutStream: true}))
+		s.alive = &keepalive.ClientParameters{Time: c.KeepAliveInterval, Timeout: c.KeepAliveTimeout, PermitWithoutStream: true}
+		s.dialing = append(s.dialing, grpc.WithKeepaliveParams(*s.alive))
 	}
 	if c.Username != "" && !c.DisableTLS {
 		s.dialing = append(s.dialing, grpc.WithPerRPCCredentials(password("Basic "+base64.StdEncoding.EncodeToString([]byte(c.Username+":"+c.Password)))))
