@@ -51,7 +51,7 @@ type Server struct {
 	once     sync.Once
 	streams  streamCount
 	allowed  table
-	policy   string // value of the header RateLimit-Policy
+	policy   string                 // value of the header RateLimit-Policy
 	document func() ([]byte, error) // the description, YAML; written when it is asked for
 }
 

@@ -192,11 +192,12 @@ func (c *pair) pass(from, to net.Conn, up bool) {
 			if c.half.Load() || !up && c.deaf.Load() {
 				continue
 			}
+			springs := up && c.count(int64(n)) // before they go: the answer may be faster than we are
 			if _, failed := to.Write(buf[:n]); failed != nil && !c.half.Load() {
 				break
 			}
-			if up {
-				c.count(int64(n))
+			if springs {
+				c.spring()
 			}
 		}
 		if err != nil {
@@ -237,26 +238,31 @@ func (c *pair) wait() bool {
 	}
 }
 
-// count springs the trap when enough has gone to the target.
-func (c *pair) count(n int64) {
+// count makes the connection deaf when, with the next n bytes, enough has gone to the target, and reports that the trap is to spring.
+func (c *pair) count(n int64) bool {
 	p := c.proxy
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.trap == 0 {
-		return
+		return false
 	}
 	if p.trap -= n; p.trap > 0 {
-		return
+		return false
 	}
 	p.trap = 0
 	c.deaf.Store(true)
-	p.done.Go(func() {
+	return true
+}
+
+// spring resets the connection when the target has had its moment.
+func (c *pair) spring() {
+	c.proxy.done.Go(func() {
 		select {
 		case <-time.After(moment):
 		case <-c.gone:
 		}
+		c.proxy.sprung.Store(true)
 		c.end()
-		p.sprung.Store(true)
 	})
 }
 
