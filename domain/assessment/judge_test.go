@@ -542,9 +542,6 @@ func TestFiguresMayBeRolledUpAsThePlacesAreNow(t *testing.T) {
 
 // TestPublishedFiguresAreCountedFromFacts: cases with the counts of 天门 and 郑州 give the figures they published.
 func TestPublishedFiguresAreCountedFromFacts(t *testing.T) {
-	if testing.Short() {
-		t.Skip("one goroutine at a time: the run without -short has it")
-	}
 	for _, c := range []struct {
 		city                                    string
 		due, closed, onTime, reworked, extended int

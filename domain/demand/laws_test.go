@@ -335,9 +335,6 @@ func onward(s State) step {
 }
 
 func TestLawsHoldWhateverAnybodyTries(t *testing.T) {
-	if testing.Short() {
-		t.Skip("one goroutine at a time: the run without -short has it")
-	}
 	seen := map[Phase]int{}
 	taken := map[string]int{}
 	missing := func() []string {

@@ -12,10 +12,7 @@ import (
 func TestFactsDoNotDependOnHowManyFoldThem(t *testing.T) {
 	kept, units := map[stream.ID]Case{}, town()
 	var early []stream.ID
-	count := 9_000
-	if testing.Short() {
-		count = 4_500 // two shards, not four
-	}
+	const count = 4_500 // two shards
 	for n := range count {
 		if _, order := usual(n, units, kept); n < count/5 {
 			early = append(early, order)
