@@ -94,6 +94,9 @@ func (h *house) date(text string) calendar.Date {
 // demands, of which 96 % were handled on time, 91.5 % resolved and 88.2 % satisfied (grade 3 counts 0.6 here, so that so few can make
 // that), and of a whistle; and three streets rate a bureau over 120 orders, 40 and none.
 func TestTheWorkedExampleIsWhatTheAPIGives(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	const (
 		agency           = orgs.UnitCode("150105003-a01")
 		rival, many      = orgs.UnitCode("150105-d02"), orgs.UnitCode("150105-d03")

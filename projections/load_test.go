@@ -169,6 +169,9 @@ func TestEveryFigureIsTheLengthOfItsList(t *testing.T) {
 // TestSmallPagesHoldWhatALargeOneHolds pages through rows by few at a time: neither what is left out of the reading for a page nor where
 // the total is taken from may show.
 func TestSmallPagesHoldWhatALargeOneHolds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	r, h := months(t, 76, 400)
 	ctx, v, random := t.Context(), r.Views(), rand.New(rand.NewPCG(76, 3))
 	pages := 0

@@ -215,6 +215,9 @@ func TestListsHoldExactlyWhatIsVisible(t *testing.T) {
 }
 
 func TestFiltersAndOrders(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	log, h := sample(t, 50, 2000)
 	r := open(t, t.TempDir(), log)
 	wait(t, r, h.end)

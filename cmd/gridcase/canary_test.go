@@ -146,6 +146,9 @@ func TestTheCanaryIsHeardInEveryForm(t *testing.T) {
 }
 
 func TestNothingPersonalReachesADiskInTheClear(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	dir, outside := t.TempDir(), t.TempDir()
 	if err := seedFolder(t.Context(), dir, streams{out: io.Discard, err: io.Discard}, seeding{size: city.Street, seed: 1}); err != nil {
 		t.Fatal(err)

@@ -121,6 +121,9 @@ func many(n int) iter.Seq[eventlog.Event] {
 
 // A copy that is killed at any moment goes on when it is given again, and until it is whole nobody serves the folder.
 func TestACopyThatIsKilledAnywhereGoesOn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	r := rand.New(rand.NewPCG(9, 9))
 	for _, to := range []struct {
 		name  string

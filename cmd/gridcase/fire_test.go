@@ -146,6 +146,9 @@ func TestOnlyAHouseThatServesFiresWhatIsDue(t *testing.T) {
 
 // The seeded city ages to the present, so that serving it has nothing to make up for.
 func TestASeededCityIsNotOverdue(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	dir, quiet := t.TempDir(), streams{out: io.Discard, err: io.Discard}
 	if err := seedFolder(t.Context(), dir, quiet, seeding{size: city.Street, demands: 250, seed: 5, until: time.Now()}); err != nil {
 		t.Fatal(err)

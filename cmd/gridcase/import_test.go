@@ -95,6 +95,9 @@ func TestTheRealMessagesAreTakenOverExactlyOnce(t *testing.T) {
 }
 
 func TestAnImportThatIsKilledTenTimesEndsComplete(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	file := shared(t, "citizen-messages.csv")
 	dir := t.TempDir()
 	seed := uint64(time.Now().UnixNano())

@@ -115,6 +115,9 @@ func (x *evaluated) read(t *testing.T, path string) []byte {
 // an export, after personal data were erased and where no key is left. And where it does not come out, as with a program that
 // counts otherwise, the sealed numbers are told, and nothing that would pretend to be more.
 func TestTheFolderGivesWhatWasSealed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	x := evaluatedYear(t, 7, 30, yearly(func(s *assessment.Scheme) {
 		s.Choices[assessment.LateFact], s.Choices[assessment.MinSample] = "revision", "1"
 	}))

@@ -10,6 +10,9 @@ import (
 )
 
 func TestASimulatedCityIsKeptAndServed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	simulate := func(args ...string) string {
 		var out, errs bytes.Buffer
 		if status := run(t.Context(), append([]string{"simulate"}, args...), streams{out: &out, err: &errs}); status != 0 {

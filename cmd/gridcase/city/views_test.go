@@ -14,6 +14,9 @@ import (
 // TestTheViewsOfAYearAreWell lets views follow a year event by event, and others be built from it at once: they hold the same rows, and
 // no event is parked in either.
 func TestTheViewsOfAYearAreWell(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	p, ctx := play(t, city.Street, 1501, 600), t.Context()
 	log := mem.Open()
 	views := func(name string) *projections.Runner {
