@@ -3,6 +3,7 @@ package relay_test
 import (
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -140,8 +141,13 @@ func TestPlantedBugsOfTheLineAreSeen(t *testing.T) {
 func TestOneThatIsNeverTakenHoldsItsOwnCaseAndIsParkedAfterADay(t *testing.T) {
 	dir := t.TempDir()
 	synctest.Test(t, func(t *testing.T) {
-		var poison atomic.Uint64
+		var (
+			judging sync.Mutex // held while a step is written whose message will not be taken: it may arrive before we know its position
+			poison  atomic.Uint64
+		)
 		town := newTown(t, dir, func(_ int, g got) (int, map[string]string) {
+			judging.Lock()
+			defer judging.Unlock()
 			if uint64(g.position) == poison.Load() {
 				return 422, nil
 			}
@@ -152,8 +158,10 @@ func TestOneThatIsNeverTakenHoldsItsOwnCaseAndIsParkedAfterADay(t *testing.T) {
 			town.step(i % 10)
 		}
 		synctest.Wait()
+		judging.Lock()
 		stubborn := town.step(3)
 		poison.Store(uint64(stubborn.Position))
+		judging.Unlock()
 		for i := range 40 {
 			town.step(i % 10)
 		}
@@ -213,7 +221,9 @@ func TestOneThatIsNeverTakenHoldsItsOwnCaseAndIsParkedAfterADay(t *testing.T) {
 		}
 		t.Logf("tried %d times in 24 hours, then parked; resumed, it and the 4 behind it went in order", tried)
 
+		judging.Lock()
 		poison.Store(uint64(town.step(3).Position))
+		judging.Unlock()
 		last := town.step(3)
 		time.Sleep(26 * time.Hour)
 		synctest.Wait()
