@@ -188,3 +188,25 @@ func TestWhoMaySeeACaseIsNotJudgedByViewsThatAreBehind(t *testing.T) {
 	h.settle()
 	h.want(h.get(elsewhere, "/demands/"+r.text("id")), 404, "not_found")
 }
+
+// Of two positions none is obeyed: to wait for the lower would show an older state than somebody on the way has asked for.
+func TestTwoPositionsAreNoPosition(t *testing.T) {
+	h := open(t)
+	for _, second := range []string{"1", "999999", "x"} {
+		req, err := http.NewRequest(http.MethodGet, h.web.URL+"/api/v1/demands", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+h.key(orgs.Operator, city))
+		req.Header["Gridcase-Position"] = []string{"1", second}
+		res, err := h.web.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(res.Body)
+		res.Body.Close()
+		if err != nil || res.StatusCode != 400 || !strings.Contains(string(text), `"code":"bad_position"`) {
+			t.Errorf("1 and %s: got %d %s, %v", second, res.StatusCode, text, err)
+		}
+	}
+}

@@ -557,10 +557,8 @@ func (s *Server) listDemands(ctx context.Context, in *listDemandsInput) (*listed
 			f.Phases = append(f.Phases, p)
 		}
 	}
-	if in.Topic != "" {
-		if f.Topic, err = stream.ParseID(in.Topic); err != nil {
-			return nil, invalid(fault("query.topic", "malformed", "编号格式不正确", "is no id"))
-		}
+	if f.Topic, err = idOf("topic", in.Topic); err != nil {
+		return nil, err
 	}
 	narrow := func(ids []stream.ID) {
 		if f.IDs == nil {

@@ -96,7 +96,7 @@ func TestBadInputGetsAProblemWithTheFieldAndWritesNothing(t *testing.T) {
 		"/demands?limit=0": "422 invalid", "/demands?limit=201": "422 invalid", "/demands?limit=x": "422 invalid", "/demands?colour=red": "422 invalid",
 		"/demands?limit=1%": "400 malformed_request", "/demands?a;b=c": "400 malformed_request",
 		"/demands?after=AAAA": "400 bad_cursor", "/demands?phase=lost": "422 invalid", "/demands?due_after=2025-01-01": "422 invalid",
-		"/demands?number=150105-20250303-0001-X": "422 invalid", "/demands?topic=1": "422 invalid", "/events?after=x": "400 bad_position",
+		"/demands?number=150105-20250303-0001-X": "422 invalid", "/demands?topic=1": "422 invalid", "/demands?topic=00000000-0000-0000-0000-000000000000": "422 invalid", "/events?after=x": "400 bad_position",
 		"/events?after=999999": "400 bad_position", "/events?limit=0": "422 invalid", "/events?colour=red": "422 invalid", "/demands/1": "404 not_found",
 		"/nowhere": "404 not_found", "/problems/none": "404 not_found", "/track/0": "404 not_found", "/track/0000-0000-0000-0000": "404 not_found",
 	} {

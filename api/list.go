@@ -162,7 +162,7 @@ func idOf(name, text string) (stream.ID, error) {
 		return stream.ID{}, nil
 	}
 	id, err := stream.ParseID(text)
-	if err != nil {
+	if err != nil || id.IsZero() { // which would ask for everything
 		return id, invalid(fault("query."+name, "malformed", "编号格式不正确", "is no id"))
 	}
 	return id, nil

@@ -365,11 +365,11 @@ const positionHeader = "GridCase-Position"
 // code, so none can show less than what the caller has written, on whatever node. A node that does not come so far in time
 // has done nothing and says so; that a thing does not exist, it does not say.
 func (s *Server) await(c *gin.Context) {
-	text := c.GetHeader(positionHeader)
-	if text == "" {
+	named := c.Request.Header.Values(positionHeader)
+	if len(named) == 0 || len(named) == 1 && named[0] == "" {
 		return
 	}
-	p, err := parsePosition(text)
+	p, err := parsePosition(strings.Join(named, ", ")) // of more than one, none is obeyed
 	if err == nil {
 		ctx, cancel := context.WithTimeout(c.Request.Context(), s.Limits.Patience)
 		defer cancel()

@@ -68,7 +68,7 @@ func (c subject) examine(ctx context.Context, s streams, f func(examiner, report
 	if c.Edition != 0 && (c.Period == "" || c.AsOf != "" || c.Edition < 0) {
 		return errors.New("--edition is for a sealed period, counts from 1, and does not go with --as-of")
 	}
-	h, err := openHouse(ctx, c.Data, s, houseOptions{log: c.Log, keep: true})
+	h, err := openHouse(ctx, c.Data, s, houseOptions{log: c.Log, keep: true, existing: true})
 	if err != nil {
 		return err
 	}
@@ -470,7 +470,7 @@ func (c assessVerifyCmd) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return fmt.Errorf("%q is no id of a period", c.Period)
 	}
-	log, err := openLog(ctx, c.Data, houseOptions{log: c.Log})
+	log, err := openLog(ctx, c.Data, houseOptions{log: c.Log, existing: true})
 	if err != nil {
 		return err
 	}

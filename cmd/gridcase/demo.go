@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -49,6 +50,13 @@ func demoPolicy() *calendar.Policy {
 func (c demoCmd) Run(ctx context.Context, s streams) (err error) {
 	if c.Demands < 0 || c.Demands > 1_000_000 {
 		return fmt.Errorf("--demands %d: want 0 to 1,000,000", c.Demands)
+	}
+	free, err := net.Listen("tcp", c.Listen) // found out before the city is built, not after
+	if err != nil {
+		return err
+	}
+	if err := free.Close(); err != nil {
+		return err
 	}
 	if c.Data == "" {
 		if c.Data, err = os.MkdirTemp("", "gridcase-demo-"); err != nil {

@@ -21,7 +21,7 @@ type exportCmd struct {
 }
 
 func (c exportCmd) Run(ctx context.Context, s streams) (err error) {
-	log, err := openLog(ctx, c.Data, houseOptions{log: c.Log})
+	log, err := openLog(ctx, c.Data, houseOptions{log: c.Log, existing: true})
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,7 @@ type house struct {
 type houseOptions struct {
 	log          string           // connection string; "": the log is in the folder
 	policy       *calendar.Policy // nil: the default policy
+	existing     bool             // the folder must hold a log already: a command that only reads makes none
 	origin       string           // "": gridcase.local/<name of the folder>/1
 	logger       *slog.Logger
 	observe      engine.Observer

@@ -21,12 +21,17 @@ type where struct {
 // openLog opens the log that belongs to a folder: its own, or the one elsewhere. A folder never changes from one to the
 // other, because what it has of views and index is that of its log.
 func openLog(ctx context.Context, dir string, o houseOptions) (eventlog.Log, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("data folder: %w", err)
-	}
 	own, mark := filepath.Join(dir, "log.db"), filepath.Join(dir, "remote.lock")
 	if _, err := os.Stat(filepath.Join(dir, copying)); err == nil {
 		return nil, fmt.Errorf("a copy to %s was not finished: give the same gridcase copy again", dir)
+	}
+	if _, err := os.Stat(own); o.existing && o.log == "" && errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Stat(mark); err != nil {
+			return nil, fmt.Errorf("%s holds no log", dir)
+		}
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("data folder: %w", err)
 	}
 	if o.log == "" {
 		if _, err := os.Stat(mark); err == nil {

@@ -42,7 +42,7 @@ type policiesListCmd struct {
 }
 
 func (c policiesListCmd) Run(ctx context.Context, io streams) error {
-	h, err := openHouse(ctx, c.Data, io, houseOptions{log: c.Log})
+	h, err := openHouse(ctx, c.Data, io, houseOptions{log: c.Log, existing: true})
 	if err != nil {
 		return err
 	}
@@ -97,7 +97,7 @@ type policiesShowCmd struct {
 }
 
 func (c policiesShowCmd) Run(ctx context.Context, io streams) error {
-	h, err := openHouse(ctx, c.Data, io, houseOptions{log: c.Log})
+	h, err := openHouse(ctx, c.Data, io, houseOptions{log: c.Log, existing: true})
 	if err != nil {
 		return err
 	}
@@ -330,7 +330,7 @@ type calendarListCmd struct {
 }
 
 func (c calendarListCmd) Run(ctx context.Context, io streams) error {
-	h, err := openHouse(ctx, c.Data, io, houseOptions{log: c.Log})
+	h, err := openHouse(ctx, c.Data, io, houseOptions{log: c.Log, existing: true})
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 	"gridcase/domain/orgs"
 	"gridcase/engine/relay"
 	"gridcase/eventlog"
+	"gridcase/eventlog/sqlite"
 )
 
 // border is what the configuration file says about relays and feeds.
@@ -456,6 +457,21 @@ type relaysCarryCmd struct {
 }
 
 func (c relaysCarryCmd) Run(ctx context.Context, s streams) error {
+	if same(c.From, c.To) {
+		return errors.New("both are the same log")
+	}
+	// No server may tell anybody anything meanwhile. If the folder is a side, opening that finds out.
+	for _, file := range []string{"log.db.lock", "remote.lock"} {
+		path := filepath.Join(c.Data, file)
+		if _, err := os.Stat(path); err != nil || same(c.Data, c.From) || same(c.Data, c.To) {
+			continue
+		}
+		lock, err := sqlite.Lock(path)
+		if err != nil {
+			return fmt.Errorf("%s is served: %w", c.Data, err)
+		}
+		defer lock.Close()
+	}
 	var logs []eventlog.Log
 	for _, name := range []string{c.From, c.To} {
 		side, err := openSide(ctx, name, false)

@@ -175,7 +175,7 @@ type unitsListCmd struct {
 }
 
 func (c unitsListCmd) Run(ctx context.Context, io streams) error {
-	h, err := openHouse(ctx, c.Data, io, houseOptions{log: c.Log})
+	h, err := openHouse(ctx, c.Data, io, houseOptions{log: c.Log, existing: true})
 	if err != nil {
 		return err
 	}
@@ -218,7 +218,7 @@ type unitsCheckCmd struct {
 var errBroken = errors.New("a household has no grid, or two")
 
 func (c unitsCheckCmd) Run(ctx context.Context, io streams) error {
-	h, err := openHouse(ctx, c.Data, io, houseOptions{log: c.Log})
+	h, err := openHouse(ctx, c.Data, io, houseOptions{log: c.Log, existing: true})
 	if err != nil {
 		return err
 	}

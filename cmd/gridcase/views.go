@@ -63,7 +63,7 @@ type viewsDigestCmd struct {
 
 // Run brings the views up to the end of the log first, so that equal logs print equal digests.
 func (c viewsDigestCmd) Run(ctx context.Context, s streams) (err error) {
-	h, err := openHouse(ctx, c.Data, s, houseOptions{log: c.Log, keep: true})
+	h, err := openHouse(ctx, c.Data, s, houseOptions{log: c.Log, keep: true, existing: true})
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ type rebuildCmd struct {
 }
 
 func (c rebuildCmd) Run(ctx context.Context, s streams) (err error) {
-	h, err := openHouse(ctx, c.Data, s, houseOptions{log: c.Log, keep: true})
+	h, err := openHouse(ctx, c.Data, s, houseOptions{log: c.Log, keep: true, existing: true})
 	if err != nil {
 		return err
 	}
