@@ -183,7 +183,12 @@ func (l *Log) send(ctx context.Context, k *link, name string, expect eventlog.Re
 	if err != nil && err != io.EOF {
 		return fault(err, nil)
 	}
-	resp, err := call.CloseAndRecv() // after EOF it has the reason
+	resp := new(streams.AppendResp)
+	if err == io.EOF { // the call has ended, and the reason is to be had; half a batch is never closed as if it were all
+		err = call.RecvMsg(resp)
+	} else {
+		resp, err = call.CloseAndRecv()
+	}
 	if err != nil {
 		return fault(err, call.Trailer())
 	}
