@@ -169,6 +169,9 @@ func (a *appending) conflict(actual eventlog.Revision) error {
 }
 
 // send appends. It returns nil if the server has the facts, and [standsAt] if the stream stands elsewhere.
+//
+// All of the facts are handed over, although io.EOF says that the call has ended: gRPC may begin it anew by itself, when the server
+// had not seen it yet, and then repeats what it was given. Half a batch would be closed as if it were all.
 func (l *Log) send(ctx context.Context, k *link, name string, expect eventlog.Revision, facts []eventlog.Fact) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -176,19 +179,15 @@ func (l *Log) send(ctx context.Context, k *link, name string, expect eventlog.Re
 	if err != nil {
 		return fault(err, nil)
 	}
-	err = call.Send(header(name, expect))
-	for i := 0; err == nil && i < len(facts); i++ {
-		err = call.Send(proposed(facts[i]))
-	}
-	if err != nil && err != io.EOF {
+	if err := call.Send(header(name, expect)); err != nil && err != io.EOF {
 		return fault(err, nil)
 	}
-	resp := new(streams.AppendResp)
-	if err == io.EOF { // the call has ended, and the reason is to be had; half a batch is never closed as if it were all
-		err = call.RecvMsg(resp)
-	} else {
-		resp, err = call.CloseAndRecv()
+	for _, f := range facts {
+		if err := call.Send(proposed(f)); err != nil && err != io.EOF {
+			return fault(err, nil)
+		}
 	}
+	resp, err := call.CloseAndRecv() // after EOF it has the reason
 	if err != nil {
 		return fault(err, call.Trailer())
 	}
