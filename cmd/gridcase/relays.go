@@ -486,9 +486,14 @@ func (c relaysCarryCmd) Run(ctx context.Context, s streams) error {
 	}
 	return withBook(ctx, c.Data, func(b *relay.Book) error {
 		n, err := b.Carry(ctx, logs[0], logs[1])
-		if err == nil {
+		switch {
+		case err != nil:
+			return err
+		case n == 0:
+			fmt.Fprintln(s.out, "nothing to carry: every position is the same in both")
+		default:
 			fmt.Fprintf(s.out, "carried %d positions\n", n)
 		}
-		return err
+		return nil
 	})
 }

@@ -38,9 +38,12 @@ type landing struct {
 	faults []string
 	fall   int // kill at so many messages; 0: never
 	kill   func()
+	loath  bool            // refuses all of the first case that it hears of
+	tried  map[string]bool // ids it refused
+	loathe string
 }
 
-func (l *landing) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
+func (l *landing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return
@@ -50,6 +53,17 @@ func (l *landing) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	defer l.mu.Unlock()
 	if err := json.Unmarshal(body, &e); err != nil || e.ID != r.Header.Get("webhook-id") {
 		l.faults = append(l.faults, fmt.Sprintf("%s: %s", err, body))
+	}
+	if l.loath && l.loathe == "" {
+		l.loathe = e.Subject
+	}
+	if l.loath && l.loathe == e.Subject {
+		l.tried[e.ID] = true
+		w.WriteHeader(http.StatusInternalServerError)
+		return
+	}
+	if l.tried[e.ID] {
+		l.faults = append(l.faults, "sent with another position than when it was refused: "+e.ID)
 	}
 	sum := sha256.Sum256(body)
 	if first, again := l.bodies[e.ID]; again && first != sum {
@@ -205,6 +219,144 @@ func TestWhatARelayHasToTellSurvivesKill9(t *testing.T) {
 	t.Logf("%d kills: %d messages, %d of cases; %d came more than once", kills, len(to.bodies), cases, repeats)
 	if out := must(t, "relays", "list", "--data", dir); !strings.Contains(out, "hook") || !strings.Contains(out, "lines") {
 		t.Errorf("relays list says\n%s", out)
+	}
+}
+
+// stands waits until the one relay of a folder has nothing to do at once, and returns its page.
+func stands(t *testing.T, dir string) relay.Page {
+	t.Helper()
+	book, err := relay.OpenBook(t.Context(), filepath.Join(dir, "relays.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer book.Close()
+	var page relay.Page
+	for since, until := time.Now(), time.Now().Add(time.Minute); time.Since(since) < 2*time.Second; time.Sleep(50 * time.Millisecond) {
+		pages, err := book.Pages(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(pages) != 1 || time.Now().After(until) {
+			t.Fatalf("the relay does not come to rest: %v", pages)
+		}
+		if p := pages[0]; p.Position != page.Position || p.Waiting != page.Waiting || p.Parked != page.Parked || len(p.Wishes) > 0 {
+			page, since = p, time.Now()
+		}
+	}
+	return page
+}
+
+// A folder is copied to a server, and its relay goes on there: nothing is told twice, nothing is left out, and what was refused
+// before waits for a person. Copied to another folder, there is nothing to carry.
+func TestARelayGoesOnAfterItsLogMovedToAServer(t *testing.T) {
+	s := newSettlement(t, 1, 60)
+	there := s.folders[0]
+	to := &landing{bodies: map[string][32]byte{}, streak: map[string][]string{}, tried: map[string]bool{}, loath: true}
+	web := httptest.NewServer(to)
+	defer web.Close()
+	settings := config(t, fmt.Sprintf(`relays:
+  hook:
+    webhook: {url: %q, secrets: [%s], allow: [127.0.0.1]}
+    types: [demand]
+    role: auditor
+    unit: "150100"
+    begin: start
+`, web.URL, hookSecret))
+	told := func() int {
+		to.mu.Lock()
+		defer to.mu.Unlock()
+		return len(to.order)
+	}
+	channel := strings.TrimSpace(must(t, "keys", "create", "--data", s.shared, "--role", "channel", "--unit", string(s.hotline)))
+	_, kill := serveProcess(t, s.shared, "--config", settings)
+	before := stands(t, s.shared)
+	kill()
+	if told() < 100 || before.Waiting < 2 || before.Parked != 0 {
+		t.Fatalf("%d told, %d wait, %d parked before the move", told(), before.Waiting, before.Parked)
+	}
+	must(t, "copy", "--from", s.shared, "--to", s.connection) // what has been written since the first copy
+
+	must(t, "relays", "list", "--data", s.shared) // the killed process left part of it beside the file: whoever opens it last puts it in
+	book, err := os.ReadFile(filepath.Join(s.shared, "relays.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	beside := t.TempDir()
+	must(t, "copy", "--from", s.shared, "--to", beside)
+	for _, dir := range []string{there, beside} {
+		if err := os.WriteFile(filepath.Join(dir, "relays.db"), book, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if out := must(t, "relays", "carry", "--data", beside, "--from", s.shared, "--to", beside); !strings.Contains(out, "nothing to carry") {
+			t.Errorf("to a folder: %s", out)
+		}
+	}
+	must(t, "relays", "replay", "--data", beside, "--from", "1", "hook")
+
+	if _, errs, status := call(t, "serve", "--data", there, "--log", s.connection, "--listen", "127.0.0.1:0", "--config", settings); status == 0 || !strings.Contains(errs, "relays carry") {
+		t.Errorf("served before it was carried: status %d\n%s", status, errs)
+	}
+	carry := []string{"relays", "carry", "--data", there, "--from", s.shared, "--to", s.connection}
+	if out := must(t, carry...); !regexp.MustCompile(`carried [1-9]\d* positions`).MatchString(out) {
+		t.Errorf("to the server: %s", out)
+	}
+	if _, errs, status := call(t, carry...); status != 1 || !strings.Contains(errs, "as another log does") {
+		t.Errorf("carried twice: status %d\n%s", status, errs)
+	}
+	if _, errs, status := call(t, "relays", "replay", "--data", there, "--from", "1", "hook"); status != 1 || !strings.Contains(errs, "before the log was copied") {
+		t.Errorf("a replay of what was told before: status %d\n%s", status, errs)
+	}
+	n := told()
+	to.mu.Lock()
+	to.loath = false
+	to.mu.Unlock()
+	url, kill := serveProcess(t, there, "--log", s.connection, "--config", settings)
+	defer kill()
+	if page := stands(t, there); page.Parked != 1 || page.Waiting != before.Waiting-1 {
+		t.Errorf("%d parked and %d wait, want 1 and %d", page.Parked, page.Waiting, before.Waiting-1)
+	}
+	if got := told(); got != n {
+		t.Errorf("%d messages were told again after the move", got-n)
+	}
+	r, err := http.NewRequest(http.MethodPost, url+"/api/v1/demands", strings.NewReader(fmt.Sprintf(`{"kind":"issue","channel":"hotline","text":"路灯不亮","grid":%q,"external_ref":"moved"}`, s.grid)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, v := range map[string]string{"Authorization": "Bearer " + channel, "Content-Type": "application/json", "Idempotency-Key": "moved"} {
+		r.Header.Set(name, v)
+	}
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer.Body.Close()
+	if answer.StatusCode != http.StatusCreated {
+		t.Fatalf("a demand on the server: status %d", answer.StatusCode)
+	}
+	stands(t, there)
+	if got := told(); got != n+1 {
+		t.Errorf("%d messages came of one new demand", got-n)
+	}
+	at := regexp.MustCompile(`(?m)^(\d+) .* parked `).FindStringSubmatch(must(t, "relays", "list", "--data", there, "hook"))
+	if at == nil {
+		t.Fatal("no message is listed as parked")
+	}
+	must(t, "relays", "skip", "--data", there, "hook", at[1])
+	if page := stands(t, there); page.Waiting != 0 || page.Parked != 0 {
+		t.Errorf("%d wait and %d are parked after the one was given up", page.Waiting, page.Parked)
+	}
+	if got := told(); got != n+before.Waiting {
+		t.Errorf("%d messages of the case that was held came, want %d", got-n-1, before.Waiting-1)
+	}
+	to.mu.Lock()
+	defer to.mu.Unlock()
+	for _, f := range to.faults {
+		t.Error(f)
+	}
+	if len(to.order) != len(to.bodies) {
+		t.Errorf("%d messages came twice", len(to.order)-len(to.bodies))
 	}
 }
 

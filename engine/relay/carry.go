@@ -69,7 +69,8 @@ func (b *Book) agrees(ctx context.Context, log eventlog.Log, relay string, unit 
 
 // Carry counts the book's positions as a copy of the log does: what was told stays told, what is held stays held. Both logs are
 // read from their beginning to the last event that the book speaks of, in step, event by event. Nothing is
-// changed unless all of it is. It returns how many positions were carried.
+// changed unless all of it is. It returns how many positions were carried: none if the copy has every event where the log has it, as between
+// two folders, or if nothing was told yet; then nothing is changed.
 //
 // The envelope of a message names its position. So what was tried before and not taken is parked when it is to be sent again, for
 // its body would be another, and what was told before can not be replayed.
@@ -81,7 +82,7 @@ func (b *Book) Carry(ctx context.Context, from, to eventlog.Log) (int, error) {
 		return 0, fmt.Errorf("book of relays: %w", err)
 	}
 	defer tx.Rollback()
-	moved := map[string]eventlog.Position{} // anchors
+	moved, alike := map[string]eventlog.Position{}, true // anchors
 	err = each(ctx, tx, "SELECT stream, position FROM anchors", func(name string, at eventlog.Position) error {
 		p, err := first(ctx, from, name)
 		if err == nil && p != at {
@@ -89,6 +90,7 @@ func (b *Book) Carry(ctx context.Context, from, to eventlog.Log) (int, error) {
 		}
 		if err == nil {
 			moved[name], err = first(ctx, to, name)
+			alike = alike && moved[name] == at
 		}
 		return err
 	})
@@ -109,6 +111,12 @@ UNION SELECT '', position FROM held UNION SELECT '', a FROM wishes UNION SELECT 
 	became, err := inStep(ctx, old, from, to)
 	if err != nil {
 		return 0, err
+	}
+	for o, n := range became {
+		alike = alike && o == n
+	}
+	if alike {
+		return 0, nil
 	}
 	run := func(q string, args ...any) {
 		if err == nil {
