@@ -126,28 +126,16 @@ func (s State) rise(e ClockExpired, at rule.At) *rule.Escalation {
 
 // answer asks the table, then the guards.
 func answer(s State, c Command, at rule.At) (Event, error) {
-	if r := Machine.Admit(s.Phase, c.Name(), at.Stamp); r != nil {
-		return nil, r
-	}
-	e, err := c.decide(s, at)
-	if r, refused := err.(*rule.Refusal); refused {
-		return nil, Machine.Explain(s.Phase, r)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s admission %s: %w", c.Name(), s.ID, err)
-	}
-	return e, nil
+	return rule.Ask(&Machine, s.ID, s.Phase, c.Name(), at, func(at rule.At) (Event, error) { return c.decide(s, at) })
 }
 
 // repeats reports whether the same person asks at the same moment for what was decided last. The question is
 // put to the state of then, at the time of then.
 func repeats(s State, c Command, at rule.At) bool {
-	if _, warns := c.(RaiseWarning); warns || s.before == nil || at.Actor != s.lastStamp.Actor || !at.Occurred.Equal(s.lastStamp.Occurred) {
+	if _, warns := c.(RaiseWarning); warns || s.before == nil {
 		return false
 	}
-	at.Recorded = s.lastStamp.Recorded
-	e, err := answer(*s.before, c, at)
-	return err == nil && rule.Same(e, s.last)
+	return rule.Again(at, s.last, s.lastStamp, func(then rule.At) (Event, error) { return answer(*s.before, c, then) })
 }
 
 // dueID is unique in the stream for ever: clock, no round, no leg, and a serial (rule I15).

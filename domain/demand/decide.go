@@ -218,18 +218,9 @@ func Decide(s State, c Command, at rule.At) ([]Event, error) {
 	if repeats(s, c, at) {
 		return nil, nil
 	}
-	if r := Machine.Admit(s.Phase, c.Name(), at.Stamp); r != nil {
-		return nil, r
-	}
-	e, err := c.decide(s, at)
-	if r, refused := err.(*rule.Refusal); refused {
-		return nil, Machine.Explain(s.Phase, r)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s demand %s: %w", c.Name(), s.ID, err)
-	}
-	if e == nil {
-		return nil, nil
+	e, err := rule.Ask(&Machine, s.ID, s.Phase, c.Name(), at, func(at rule.At) (Event, error) { return c.decide(s, at) })
+	if e == nil || err != nil {
+		return nil, err
 	}
 	return append([]Event{e}, s.follows(e, at)...), nil
 }

@@ -67,25 +67,13 @@ func Decide(s State, c Command, at rule.At) ([]Event, error) {
 
 // answer asks the table, then the guards.
 func answer(s State, c Command, at rule.At) (Event, error) {
-	if r := Machine.Admit(s.Phase, c.Name(), at.Stamp); r != nil {
-		return nil, r
-	}
-	e, err := c.decide(s, at)
-	if r, refused := err.(*rule.Refusal); refused {
-		return nil, Machine.Explain(s.Phase, r)
-	}
-	return e, err
+	return rule.Ask(&Machine, s.ID, s.Phase, c.Name(), at, func(at rule.At) (Event, error) { return c.decide(s, at) })
 }
 
 // repeats reports whether the same person asks at the same moment for what was decided last. The question is put to the
 // state of then, at the time of then.
 func repeats(s State, c Command, at rule.At) bool {
-	if s.before == nil || at.Actor != s.lastStamp.Actor || !at.Occurred.Equal(s.lastStamp.Occurred) {
-		return false
-	}
-	at.Recorded = s.lastStamp.Recorded
-	e, err := answer(*s.before, c, at)
-	return err == nil && rule.Same(e, s.last)
+	return s.before != nil && rule.Again(at, s.last, s.lastStamp, func(then rule.At) (Event, error) { return answer(*s.before, c, then) })
 }
 
 func needs(zh, en string) *rule.Refusal { return rule.Refuse(rule.GuardFailed, "V1", zh, en) }

@@ -179,30 +179,20 @@ func Decide(s State, c Command, at rule.At) ([]Event, error) {
 
 // answer asks the table, then the guards. What a sealed period refuses it refuses for that reason (rule I11).
 func answer(s State, c Command, at rule.At) ([]Event, error) {
-	if r := Machine.Admit(s.Phase, c.Name(), at.Stamp); r != nil {
-		if r.Code == rule.WrongState && s.Phase == PhaseSealed {
-			r = Machine.Explain(s.Phase, rule.Refuse(rule.PeriodSealed, "I11", "周期已封存，只能以修订更正", "the period is sealed: only a revision can correct it"))
-		}
-		return nil, r
+	es, err := rule.Ask(&Machine, s.ID, s.Phase, c.Name(), at, func(at rule.At) ([]Event, error) { return c.decide(s, at) })
+	if r, refused := err.(*rule.Refusal); refused && r.Code == rule.WrongState && s.Phase == PhaseSealed {
+		return nil, Machine.Explain(s.Phase, rule.Refuse(rule.PeriodSealed, "I11", "周期已封存，只能以修订更正", "the period is sealed: only a revision can correct it"))
 	}
-	es, err := c.decide(s, at)
-	if r, refused := err.(*rule.Refusal); refused {
-		return nil, Machine.Explain(s.Phase, r)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s period %s: %w", c.Name(), s.ID, err)
-	}
-	return es, nil
+	return es, err
 }
 
 // repeats reports whether the same person asks at the same moment for what was decided last. The question is put to the
 // state of then, at the time of then. A clock that catches up gives two warnings at one moment: what tells them apart is
 // the key, not the command.
 func repeats(s State, c Command, at rule.At) bool {
-	if _, warns := c.(RaiseWarning); warns || s.before == nil || at.Actor != s.lastStamp.Actor || !at.Occurred.Equal(s.lastStamp.Occurred) {
+	if _, warns := c.(RaiseWarning); warns || s.before == nil {
 		return false
 	}
-	at.Recorded = s.lastStamp.Recorded
 	before := *s.before
 	switch c := c.(type) { // the figures that came with a seal are recorded before it
 	case Seal:
@@ -210,8 +200,13 @@ func repeats(s State, c Command, at rule.At) bool {
 	case SealRevision:
 		before.Recorded.Figures -= len(c.Figures)
 	}
-	es, err := answer(before, c, at)
-	return err == nil && len(es) > 0 && rule.Same(es[len(es)-1], s.last)
+	return rule.Again(at, s.last, s.lastStamp, func(then rule.At) (last Event, err error) {
+		es, err := answer(before, c, then)
+		if len(es) > 0 {
+			last = es[len(es)-1]
+		}
+		return last, err
+	})
 }
 
 func needs(id, zh, en string) *rule.Refusal { return rule.Refuse(rule.GuardFailed, id, zh, en) }

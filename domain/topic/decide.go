@@ -197,21 +197,14 @@ func Decide(s State, c Command, at rule.At) ([]Event, error) {
 	if r := rule.NotFuture(at); r != nil {
 		return nil, Machine.Explain(s.Phase, r)
 	}
-	if r := Machine.Admit(s.Phase, c.Name(), at.Stamp); r != nil {
-		if e, err := c.decide(s, at); r.Code == rule.WrongState && err == nil && repeats(s, e, at) {
+	e, err := rule.Ask(&Machine, s.ID, s.Phase, c.Name(), at, func(at rule.At) (Event, error) { return c.decide(s, at) })
+	if r, refused := err.(*rule.Refusal); refused && r.Code == rule.WrongState {
+		if said, none := c.decide(s, at); none == nil && repeats(s, said, at) {
 			return nil, nil
 		}
-		return nil, r
 	}
-	e, err := c.decide(s, at)
-	if r, refused := err.(*rule.Refusal); refused {
-		return nil, Machine.Explain(s.Phase, r)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("%s topic %s: %w", c.Name(), s.ID, err)
-	}
-	if e == nil || repeats(s, e, at) {
-		return nil, nil
+	if e == nil || err != nil || repeats(s, e, at) {
+		return nil, err
 	}
 	return append([]Event{e}, s.follows(e, at)...), nil
 }
