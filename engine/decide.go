@@ -325,62 +325,22 @@ func (e *Engine) facts(ctx context.Context, refs rule.Refs, fresh bool) (rule.Fa
 		}
 		*link.to = append(*link.to, linked...)
 	}
-	for _, id := range refs.Demands {
-		s, err := get(ctx, stream.Of(stream.Demand, id))
-		if err != nil {
-			return f, err
-		}
-		if d, ok := s.state.(demand.State); ok {
-			f.Demands = append(f.Demands, d.Fact())
+	if err := errors.Join(
+		known(ctx, get, stream.Demand, refs.Demands, &f.Demands, demand.State.Fact),
+		known(ctx, get, stream.Topic, refs.Topics, &f.Topics, topic.State.Fact),
+		known(ctx, get, stream.Order, refs.Orders, &f.Orders, order.State.Fact),
+		known(ctx, get, stream.Whistle, refs.Whistles, &f.Whistles, whistle.State.Fact),
+		known(ctx, get, stream.Period, refs.Periods, &f.Periods, period.State.Fact),
+	); err != nil {
+		return f, err
+	}
+	for _, p := range f.Periods {
+		if !slices.Contains(refs.Schemes, p.Scheme) {
+			refs.Schemes = append(refs.Schemes, p.Scheme)
 		}
 	}
-	for _, id := range refs.Topics {
-		s, err := get(ctx, stream.Of(stream.Topic, id))
-		if err != nil {
-			return f, err
-		}
-		if t, ok := s.state.(topic.State); ok {
-			f.Topics = append(f.Topics, t.Fact())
-		}
-	}
-	for _, id := range refs.Orders {
-		s, err := get(ctx, stream.Of(stream.Order, id))
-		if err != nil {
-			return f, err
-		}
-		if o, ok := s.state.(order.State); ok {
-			f.Orders = append(f.Orders, o.Fact())
-		}
-	}
-	for _, id := range refs.Whistles {
-		s, err := get(ctx, stream.Of(stream.Whistle, id))
-		if err != nil {
-			return f, err
-		}
-		if w, ok := s.state.(whistle.State); ok {
-			f.Whistles = append(f.Whistles, w.Fact())
-		}
-	}
-	for _, id := range refs.Periods {
-		s, err := get(ctx, stream.Of(stream.Period, id))
-		if err != nil {
-			return f, err
-		}
-		if p, ok := s.state.(period.State); ok {
-			f.Periods = append(f.Periods, p.Fact())
-			if !slices.Contains(refs.Schemes, p.Scheme) {
-				refs.Schemes = append(refs.Schemes, p.Scheme)
-			}
-		}
-	}
-	for _, id := range refs.Schemes {
-		s, err := get(ctx, stream.Of(stream.Scheme, id))
-		if err != nil {
-			return f, err
-		}
-		if c, ok := s.state.(scheme.State); ok {
-			f.Schemes = append(f.Schemes, c.Fact())
-		}
+	if err := known(ctx, get, stream.Scheme, refs.Schemes, &f.Schemes, scheme.State.Fact); err != nil {
+		return f, err
 	}
 	for _, n := range refs.Existing {
 		s, err := get(ctx, n)
@@ -392,6 +352,20 @@ func (e *Engine) facts(ctx context.Context, refs rule.Refs, fresh bool) (rule.Fa
 		}
 	}
 	return f, nil
+}
+
+// known appends what is to be known of the streams that exist.
+func known[S, F any](ctx context.Context, get func(context.Context, stream.Name) (folded, error), kind stream.Category, ids []stream.ID, facts *[]F, fact func(S) F) error {
+	for _, id := range ids {
+		f, err := get(ctx, stream.Of(kind, id))
+		if err != nil {
+			return err
+		}
+		if s, begun := f.state.(S); begun {
+			*facts = append(*facts, fact(s))
+		}
+	}
+	return nil
 }
 
 func encode16(b []byte) string { return base64.RawURLEncoding.EncodeToString(b[:16]) }
