@@ -139,7 +139,9 @@ func TestEveryListIsPagedAlike(t *testing.T) {
 		for _, p := range parameters(h) {
 			if p.name == "after" && p.path != "/api/v1/events" {
 				paths = append(paths, p.path)
-				lists[p.path] = lists[p.path]
+				if _, met := lists[p.path]; !met {
+					lists[p.path] = false
+				}
 			}
 		}
 		slices.Sort(paths)
