@@ -188,7 +188,7 @@ func admissionBrief(r projections.AdmissionRow) AdmissionBrief {
 type listAdmissionsInput struct {
 	Phase    string `query:"phase" enum:"requested,reviewing,granted,refused,withdrawn,revoked,expired"`
 	Category string `query:"category" pattern:"^([0-9]{2}){1,3}$"`
-	Unit     string `query:"unit" maxLength:"40" doc:"Asked for by it, or for it, what lies in it or what it lies in."`
+	Unit     string `query:"unit" format:"unit" maxLength:"40" doc:"Asked for by it, or for it, what lies in it or what it lies in."`
 	Limit    int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	After    string `query:"after" maxLength:"200" doc:"The cursor next of the page before."`
 	Count    bool   `query:"count" doc:"Count all of them, too."`

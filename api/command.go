@@ -118,7 +118,11 @@ func offer[B, I, O any, P interface {
 // get registers a reading.
 func get[I, O any](s *Server, id, path, summary, tag string, handle func(context.Context, *I) (*O, error)) {
 	op := huma.Operation{OperationID: id, Method: http.MethodGet, Path: base + path, Summary: summary, Tags: []string{tag}}
+	names := namings(reflect.TypeFor[I]())
 	huma.Register(s.api, op, func(ctx context.Context, in *I) (*O, error) {
+		if err := s.known(names, reflect.ValueOf(in).Elem()); err != nil {
+			return nil, err
+		}
 		out, err := handle(ctx, in)
 		if err != nil {
 			return nil, asUnread(err)

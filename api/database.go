@@ -40,26 +40,27 @@ type GridDatabase struct {
 }
 
 func (s *Server) gridDatabase(ctx context.Context, in *struct {
-	Unit  string `query:"unit" maxLength:"40" doc:"Of the own jurisdiction; if not given, the own unit."`
+	Unit  string `query:"unit" format:"unit" maxLength:"40" doc:"Of the own jurisdiction; if not given, the own unit."`
 	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	After string `query:"after" maxLength:"200"`
-}) (*struct {
-	Position string `header:"GridCase-Position"`
-	Body     GridDatabase
-}, error) {
+	After string `query:"after" maxLength:"400" doc:"The cursor next of the page before."`
+}) (*paged[GridDatabase], error) {
 	u, err := s.charge(ctx, readWork, in.Unit)
+	if err != nil {
+		return nil, err
+	}
+	last, err := lastRow(ctx, in.After)
 	if err != nil {
 		return nil, err
 	}
 	now := s.Now().Truncate(time.Second)
 	who := s.viewer(of(ctx).actor)
 	w := writing{LoadQuery: projections.LoadQuery{Unit: u.Code, By: projections.ByGrid, At: now, From: calendar.DateOf(now), To: calendar.DateOf(now) + 1,
-		Limit: in.Limit, After: in.After, Confidential: who.Confidential, Reports: s.seesReports(who)}, units: s.Engine.Units(), today: calendar.DateOf(now)}
+		Limit: in.Limit, After: last, Confidential: who.Confidential, Reports: s.seesReports(who)}, units: s.Engine.Units(), today: calendar.DateOf(now)}
 	l, err := s.Views.Views().Load(ctx, w.LoadQuery)
 	if err != nil {
 		return nil, counted(err)
 	}
-	out := GridDatabase{Unit: u.Code, AsOf: shown(now), Items: []GridRecord{}, Next: l.Next, Position: l.Position.String()}
+	out := GridDatabase{Unit: u.Code, AsOf: shown(now), Items: []GridRecord{}, Next: cursorAt(ctx, l.Next), Position: l.Position.String()}
 	for i := range l.Rows {
 		r := &l.Rows[i]
 		g, known := w.units.Grid(r.Grid)
@@ -78,10 +79,7 @@ func (s *Server) gridDatabase(ctx context.Context, in *struct {
 		}
 		out.Items = append(out.Items, x)
 	}
-	return &struct {
-		Position string `header:"GridCase-Position"`
-		Body     GridDatabase
-	}{out.Position, out}, nil
+	return &paged[GridDatabase]{linkTo(ctx, out.Next), out.Position, out}, nil
 }
 
 // Share is a part of a whole, each with its list. The whole of none has no rate.
@@ -135,12 +133,7 @@ type ladderInput struct {
 	By string `query:"by" enum:"district,street,community" doc:"Rows for these parts."`
 }
 
-type answeredLadder struct {
-	Position string `header:"GridCase-Position"`
-	Body     Ladder
-}
-
-func (s *Server) ladder(ctx context.Context, in *ladderInput) (*answeredLadder, error) {
+func (s *Server) ladder(ctx context.Context, in *ladderInput) (*viewed[Ladder], error) {
 	u, err := s.charge(ctx, readWork, in.Unit)
 	if err != nil {
 		return nil, err
@@ -158,7 +151,7 @@ func (s *Server) ladder(ctx context.Context, in *ladderInput) (*answeredLadder, 
 	for i := range l.Rows {
 		out.Rows = append(out.Rows, s.rungs(&l.Rows[i], from, to))
 	}
-	return &answeredLadder{out.Position, out}, nil
+	return &viewed[Ladder]{out.Position, out}, nil
 }
 
 func (s *Server) rungs(r *projections.LadderRow, from, to calendar.Date) LadderFigures {
@@ -224,14 +217,15 @@ type servicesInput struct {
 	PeriodQuery
 	By    string `query:"by" enum:"district,street,community" doc:"Apart for these parts of the unit."`
 	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	After string `query:"after" maxLength:"200"`
+	After string `query:"after" maxLength:"400" doc:"The cursor next of the page before."`
 }
 
-func (s *Server) serviceDatabase(ctx context.Context, in *servicesInput) (*struct {
-	Position string `header:"GridCase-Position"`
-	Body     ServiceDatabase
-}, error) {
+func (s *Server) serviceDatabase(ctx context.Context, in *servicesInput) (*paged[ServiceDatabase], error) {
 	u, err := s.charge(ctx, readWork, in.Unit)
+	if err != nil {
+		return nil, err
+	}
+	last, err := lastRow(ctx, in.After)
 	if err != nil {
 		return nil, err
 	}
@@ -240,11 +234,11 @@ func (s *Server) serviceDatabase(ctx context.Context, in *servicesInput) (*struc
 	if err != nil {
 		return nil, err
 	}
-	rows, next, at, err := s.Views.Views().Services(ctx, projections.ServiceQuery{Unit: u.Code, By: projections.By(in.By), From: from, To: to, Limit: in.Limit, After: in.After})
+	rows, next, at, err := s.Views.Views().Services(ctx, projections.ServiceQuery{Unit: u.Code, By: projections.By(in.By), From: from, To: to, Limit: in.Limit, After: last})
 	if err != nil {
 		return nil, counted(err)
 	}
-	out := ServiceDatabase{Unit: u.Code, From: from, To: to - 1, AsOf: shown(now), Items: []ServiceRecord{}, Next: next, Position: at.String()}
+	out := ServiceDatabase{Unit: u.Code, From: from, To: to - 1, AsOf: shown(now), Items: []ServiceRecord{}, Next: cursorAt(ctx, next), Position: at.String()}
 	for _, r := range rows {
 		link := base + "/demands?exact_category=true" + place(r.Place) + span("handled", from, to)
 		if r.Matter != "" {
@@ -253,16 +247,13 @@ func (s *Server) serviceDatabase(ctx context.Context, in *servicesInput) (*struc
 		out.Items = append(out.Items, ServiceRecord{District: r.District, Street: r.Street, Community: r.Community, Matter: r.Matter,
 			Errands: Count{r.Errands, link + "&kind=errand"}, Consults: Count{r.Consults, link + "&kind=consult"}})
 	}
-	return &struct {
-		Position string `header:"GridCase-Position"`
-		Body     ServiceDatabase
-	}{out.Position, out}, nil
+	return &paged[ServiceDatabase]{linkTo(ctx, out.Next), out.Position, out}, nil
 }
 
 func (s *Server) databaseRoutes() {
 	get(s, "dispute-ladder", "/views/disputes", "Disputes by rung (小事不出村、大事不出镇): open, settled, shares, times", "views", s.ladder)
 	get(s, "grid-database", "/views/databases/grids", "The grids: households, who works them, what is open", "views", s.gridDatabase)
-	get(s, "dispute-database", "/views/databases/disputes", "Disputes, by the parts of a unit", "views", func(ctx context.Context, in *ladderInput) (*answeredLadder, error) {
+	get(s, "dispute-database", "/views/databases/disputes", "Disputes, by the parts of a unit", "views", func(ctx context.Context, in *ladderInput) (*viewed[Ladder], error) {
 		if in.By == "" {
 			if u, known := s.Engine.Units().Unit(orgs.UnitCode(in.Unit)); known && u.Kind != orgs.Grid {
 				in.By = string(parts(u.Kind))

@@ -612,7 +612,7 @@ func (s *Server) listDemands(ctx context.Context, in *listDemandsInput) (*listed
 	}
 	v, who, position := s.Views.Views(), s.viewer(of(ctx).actor), s.position()
 	if len(f.Phases) == 0 || f.IDs != nil && len(f.IDs) == 0 {
-		return pageOf[DemandBrief](ctx, nil, "", position, in.Count, func() (int, error) { return 0, nil })
+		return nothing[DemandBrief](ctx, in.After, position, in.Count)
 	}
 	rows, next, err := v.Demands(ctx, who, f)
 	if err != nil {

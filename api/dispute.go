@@ -179,9 +179,9 @@ func disputeBrief(r projections.DisputeRow) DisputeBrief {
 }
 
 type listDisputesInput struct {
-	District  string   `query:"district" maxLength:"40" doc:"Or none: what lies in no district that is known."`
-	Street    string   `query:"street" maxLength:"40" doc:"Or none."`
-	Community string   `query:"community" maxLength:"40" doc:"Or the unit that holds it while no community is known."`
+	District  string   `query:"district" format:"unit-or-none" maxLength:"40" doc:"Or none: what lies in no district that is known."`
+	Street    string   `query:"street" format:"unit-or-none" maxLength:"40" doc:"Or none."`
+	Community string   `query:"community" format:"unit" maxLength:"40" doc:"Or the unit that holds it while no community is known."`
 	Phase     string   `query:"phase" enum:"opened,mediating,agreed,failed,fulfilled,referred_out,ended"`
 	Unsettled bool     `query:"unsettled" doc:"Neither agreed on nor at an end."`
 	Rung      int      `query:"rung" minimum:"1" maximum:"4" doc:"Where it stands, or stood last."`

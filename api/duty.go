@@ -279,16 +279,8 @@ type viewed[R any] struct {
 	Body     R
 }
 
-// unitOfQuery reads the unit that a view is about.
-func (s *Server) unitOfQuery(code string) (orgs.UnitCode, error) {
-	if _, known := s.Engine.Units().Unit(orgs.UnitCode(code)); !known {
-		return "", invalid(fault("query.unit", "unknown_unit", "没有这个单位", "there is no such unit"))
-	}
-	return orgs.UnitCode(code), nil
-}
-
 func (s *Server) viewDuties(ctx context.Context, in *struct {
-	Unit   string `query:"unit" required:"true" maxLength:"40" doc:"A community, street or grid."`
+	Unit   string `query:"unit" format:"unit" required:"true" maxLength:"40" doc:"A community, street or grid."`
 	On     string `query:"on" format:"date" doc:"Today if not given."`
 	Matter string `query:"matter" pattern:"^([0-9]{2}){1,3}$" doc:"A class, subject or matter; all if not given."`
 	Bears  string `query:"bears" enum:"lead,assist,either" doc:"Only matters that the unit may be asked to take on in this role."`
@@ -296,9 +288,9 @@ func (s *Server) viewDuties(ctx context.Context, in *struct {
 	if err := s.may(ctx, readCase); err != nil {
 		return nil, err
 	}
-	unit, err1 := s.unitOfQuery(in.Unit)
-	on, err2 := dateOf("on", in.On, s.today())
-	if err := errors.Join(err1, err2); err != nil {
+	unit := orgs.UnitCode(in.Unit)
+	on, err := dateOf("on", in.On, s.today())
+	if err != nil {
 		return nil, err
 	}
 	position := s.position()
@@ -351,17 +343,17 @@ type LoadOn struct {
 }
 
 func (s *Server) viewLoad(ctx context.Context, in *struct {
-	Unit string `query:"unit" required:"true" maxLength:"40" doc:"A community, street or grid."`
+	Unit string `query:"unit" format:"unit" required:"true" maxLength:"40" doc:"A community, street or grid."`
 	On   string `query:"on" format:"date" doc:"Today if not given."`
 	Base string `query:"base" required:"true" format:"date"`
 }) (*viewed[LoadView], error) {
 	if err := s.may(ctx, readCase); err != nil {
 		return nil, err
 	}
-	unit, err1 := s.unitOfQuery(in.Unit)
-	on, err2 := dateOf("on", in.On, s.today())
-	from, err3 := dateOf("base", in.Base, 0)
-	if err := errors.Join(err1, err2, err3); err != nil {
+	unit := orgs.UnitCode(in.Unit)
+	on, err1 := dateOf("on", in.On, s.today())
+	from, err2 := dateOf("base", in.Base, 0)
+	if err := errors.Join(err1, err2); err != nil {
 		return nil, err
 	}
 	g := s.Engine.Gate(s.Engine.Units())
@@ -424,7 +416,7 @@ type BlockedAttempt struct {
 }
 
 func (s *Server) viewBlocks(ctx context.Context, in *struct {
-	Unit   string `query:"unit" maxLength:"40" doc:"On what lies in it."`
+	Unit   string `query:"unit" format:"unit" maxLength:"40" doc:"On what lies in it."`
 	From   string `query:"from" format:"date"`
 	To     string `query:"to" format:"date" doc:"The date itself is in."`
 	List   string `query:"list" enum:"statutory_duty,statutory_assist,not_borne,no_certificate,negative,unlisted"`

@@ -131,7 +131,7 @@ func clockOf(id string) calendar.Clock {
 }
 
 type boardInput struct {
-	Unit    string `query:"unit" maxLength:"40" doc:"Of the own jurisdiction; if not given, the own unit."`
+	Unit    string `query:"unit" format:"unit" maxLength:"40" doc:"Of the own jurisdiction; if not given, the own unit."`
 	Level   string `query:"level" enum:"0,1,2,3,4,5" doc:"0: problem orders that did not rise."`
 	Rule    string `query:"rule" enum:"E1,E2,E3,E4,E5,E6,E7,E8"`
 	Kind    string `query:"kind" enum:"demand,topic,order,dispute"`
@@ -140,12 +140,7 @@ type boardInput struct {
 	After   string `query:"after" maxLength:"200"`
 }
 
-type answeredBoard struct {
-	Position string `header:"GridCase-Position"`
-	Body     Board
-}
-
-func (s *Server) escalations(ctx context.Context, in *boardInput) (*answeredBoard, error) {
+func (s *Server) escalations(ctx context.Context, in *boardInput) (*paged[Board], error) {
 	u, err := s.charge(ctx, readWork, in.Unit)
 	if err != nil {
 		return nil, err
@@ -209,7 +204,7 @@ func (s *Server) escalations(ctx context.Context, in *boardInput) (*answeredBoar
 		}
 		out.Items = append(out.Items, x)
 	}
-	return &answeredBoard{out.Position, out}, nil
+	return &paged[Board]{linkTo(ctx, out.Next), out.Position, out}, nil
 }
 
 // Supervision is an account that was demanded of the lead unit of an order (督办).
@@ -237,7 +232,7 @@ type Supervisions struct {
 }
 
 type supervisionsInput struct {
-	Unit      string `query:"unit" maxLength:"40"`
+	Unit      string `query:"unit" format:"unit" maxLength:"40"`
 	Order     string `query:"order" doc:"Id of the order."`
 	Open      bool   `query:"open" doc:"Still owed."`
 	OverdueAt string `query:"overdue_at" doc:"Owed, and due before this instant."`
@@ -245,10 +240,7 @@ type supervisionsInput struct {
 	After     string `query:"after" maxLength:"200"`
 }
 
-func (s *Server) supervisions(ctx context.Context, in *supervisionsInput) (*struct {
-	Position string `header:"GridCase-Position"`
-	Body     Supervisions
-}, error) {
+func (s *Server) supervisions(ctx context.Context, in *supervisionsInput) (*paged[Supervisions], error) {
 	u, err := s.charge(ctx, readWork, in.Unit)
 	if err != nil {
 		return nil, err
@@ -285,10 +277,7 @@ func (s *Server) supervisions(ctx context.Context, in *supervisionsInput) (*stru
 		}
 		out.Items = append(out.Items, x)
 	}
-	return &struct {
-		Position string `header:"GridCase-Position"`
-		Body     Supervisions
-	}{out.Position, out}, nil
+	return &paged[Supervisions]{linkTo(ctx, next), out.Position, out}, nil
 }
 
 func (s *Server) escalationRoutes() {

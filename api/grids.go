@@ -139,7 +139,7 @@ func (s *Server) readGridPlan(ctx context.Context, in *struct {
 	if err := s.may(ctx, readCoverage); err != nil {
 		return nil, err
 	}
-	on, err := s.dateOf("on", in.On)
+	on, err := dateOf("on", in.On, s.today())
 	if err != nil {
 		return nil, err
 	}
@@ -178,18 +178,6 @@ func (s *Server) readGridPlan(ctx context.Context, in *struct {
 		plan.Findings = append(plan.Findings, said)
 	}
 	return &found[CheckedPlan]{Status: http.StatusOK, ETag: tag, Position: s.position(), Body: plan}, nil
-}
-
-// dateOf reads a date of a query; none is today.
-func (s *Server) dateOf(name, text string) (calendar.Date, error) {
-	if text == "" {
-		return calendar.DateOf(s.Now()), nil
-	}
-	d, err := calendar.ParseDate(text)
-	if err != nil {
-		return 0, invalid(fault("query."+name, "not_a_date", "日期须为 2025-07-01 的格式", "must be a date such as 2025-07-01"))
-	}
-	return d, nil
 }
 
 // ListedGrid is an active grid as it stood on a date.
@@ -300,14 +288,11 @@ func (s *Server) gridsOn(ctx context.Context, code, day, around string) (u orgs.
 	if err = s.may(ctx, readCoverage); err != nil {
 		return
 	}
-	if on, err = s.dateOf("on", day); err != nil {
+	if on, err = dateOf("on", day, s.today()); err != nil {
 		return
 	}
-	t, known := s.Engine.Units(), false
-	if u, known = t.Unit(orgs.UnitCode(code)); !known {
-		err = invalid(fault("query.unit", "unknown_unit", "没有这个单位", "there is no such unit"))
-		return
-	}
+	t := s.Engine.Units()
+	u, _ = t.Unit(orgs.UnitCode(code))
 	district, _ := t.Ancestor(u.Code, orgs.District)
 	if around == "city" {
 		district = ""
@@ -320,7 +305,7 @@ func (s *Server) gridsOn(ctx context.Context, code, day, around string) (u orgs.
 }
 
 func (s *Server) readCoverage(ctx context.Context, in *struct {
-	Unit string `query:"unit" required:"true" maxLength:"40"`
+	Unit string `query:"unit" format:"unit" required:"true" maxLength:"40"`
 	On   string `query:"on" maxLength:"10" doc:"A date, such as 2025-07-01; today if there is none."`
 	By   string `query:"by" enum:"district,street,community" doc:"The units to show; those below it if nothing is said."`
 }) (*found[Coverage], error) {
@@ -349,7 +334,7 @@ func (s *Server) readCoverage(ctx context.Context, in *struct {
 }
 
 type listGridsInput struct {
-	Unit     string `query:"unit" required:"true" maxLength:"40" doc:"It and all below it."`
+	Unit     string `query:"unit" format:"unit" required:"true" maxLength:"40" doc:"It and all below it."`
 	On       string `query:"on" maxLength:"10" doc:"A date, such as 2025-07-01; today if there is none."`
 	Vacant   string `query:"vacant" enum:"true,false" doc:"Without a full-time lead, whether or not somebody acts."`
 	Acting   string `query:"acting" enum:"true,false" doc:"Somebody covers for the lead."`
@@ -361,7 +346,7 @@ type listGridsInput struct {
 	Worker   string `query:"worker" maxLength:"64" doc:"Leads it, or acts."`
 	Lead     string `query:"lead" maxLength:"64" doc:"Leads it."`
 	Limit    int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	After    string `query:"after" maxLength:"15"`
+	After    string `query:"after" maxLength:"400" doc:"The cursor next of the page before."`
 	Count    bool   `query:"count"`
 }
 
@@ -373,16 +358,17 @@ func (in *listGridsInput) fits(g projections.GridDay, band orgs.SizeBand) bool {
 		(in.Worker == "" || in.Worker == g.Lead || in.Worker == g.Acting) && (in.Lead == "" || in.Lead == g.Lead)
 }
 
-// listGrids lists active grids in code order; the cursor is the last code of the page.
+// listGrids lists active grids in code order.
 func (s *Server) listGrids(ctx context.Context, in *listGridsInput) (*listed[ListedGrid], error) {
-	_, _, gs, err := s.gridsOn(ctx, in.Unit, in.On, in.Around)
-	if err != nil {
+	last, err1 := lastRow(ctx, in.After)
+	_, _, gs, err2 := s.gridsOn(ctx, in.Unit, in.On, in.Around)
+	if err := cmp.Or(err2, err1); err != nil {
 		return nil, err
 	}
 	band, position := orgs.DefaultSizeBand(), s.position()
 	gs = slices.DeleteFunc(gs, func(g projections.GridDay) bool { return !in.fits(g, band) })
 	n, next := len(gs), ""
-	gs = slices.DeleteFunc(gs, func(g projections.GridDay) bool { return string(g.Code) <= in.After })
+	gs = slices.DeleteFunc(gs, func(g projections.GridDay) bool { return string(g.Code) <= last })
 	if len(gs) > in.Limit {
 		gs = gs[:in.Limit]
 		next = string(gs[in.Limit-1].Code)
@@ -391,7 +377,7 @@ func (s *Server) listGrids(ctx context.Context, in *listGridsInput) (*listed[Lis
 		return ListedGrid{Code: g.Code, Name: g.Name, Community: g.Code.Community(), Urban: g.Urban, Surveyed: g.Surveyed, Households: g.Households,
 			Buildings: g.Buildings, Stairwells: g.Stairwells, Outside: outside(g, band), Lead: g.Lead, Acting: g.Acting, Assistants: g.Assistants, Leads: g.Led}
 	})
-	return pageOf(ctx, items, next, position, in.Count, func() (int, error) { return n, nil })
+	return pageOf(ctx, items, cursorAt(ctx, next), position, in.Count, func() (int, error) { return n, nil })
 }
 
 func (s *Server) planRoutes() {

@@ -1,7 +1,10 @@
 package api
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"net/http"
 	"strconv"
@@ -19,10 +22,10 @@ const maxFound = 1000
 
 // ListQuery is what all lists of cases can be narrowed and ordered by.
 type ListQuery struct {
-	District  string `query:"district" maxLength:"40" doc:"Or none: what lies in no district that is known."`
-	Street    string `query:"street" maxLength:"40" doc:"Or none."`
-	Community string `query:"community" maxLength:"40" doc:"Or the unit that holds it while no community is known."`
-	Grid      string `query:"grid" maxLength:"15" doc:"Or none."`
+	District  string `query:"district" format:"unit-or-none" maxLength:"40" doc:"Or none: what lies in no district that is known."`
+	Street    string `query:"street" format:"unit-or-none" maxLength:"40" doc:"Or none."`
+	Community string `query:"community" format:"unit" maxLength:"40" doc:"Or the unit that holds it while no community is known."`
+	Grid      string `query:"grid" format:"grid-or-none" maxLength:"15" doc:"Or none."`
 	Number    string `query:"number" maxLength:"40" doc:"编号, in any case, with or without hyphens and spaces."`
 	DueAfter  string `query:"due_after" doc:"RFC 3339 with offset."`
 	DueBefore string `query:"due_before"`
@@ -65,6 +68,8 @@ func (r *instants) at(name, text string) time.Time {
 	t, err := time.Parse(time.RFC3339, strings.ReplaceAll(text, " ", "+"))
 	if err != nil {
 		r.faults = append(r.faults, fault("query."+name, "not_an_instant", "时间须为带时区的 RFC 3339 格式", "must be a time with its offset"))
+	} else if t.IsZero() { // which would ask for everything
+		r.faults = append(r.faults, fault("query."+name, "out_of_range", "须晚于公元 1 年 1 月 1 日零时", "must lie after the first instant of the year 1"))
 	}
 	return t
 }
@@ -106,23 +111,66 @@ type List[T any] struct {
 	Position string `json:"position" doc:"How far it reflects the log, at least."`
 }
 
-type listed[T any] struct {
+// paged is an answer that may go on on another page.
+type paged[R any] struct {
 	Link     string `header:"Link"`
 	Position string `header:"GridCase-Position"`
-	Body     List[T]
+	Body     R
+}
+
+type listed[T any] = paged[List[T]]
+
+// linkTo is the header that names the next page; none on the last.
+func linkTo(ctx context.Context, next string) string {
+	if next == "" {
+		return ""
+	}
+	u := of(ctx).url
+	q := u.Query()
+	q.Set("after", next)
+	return "<" + u.Path + "?" + q.Encode() + `>; rel="next"`
+}
+
+// cursorAt makes the cursor of a page from the key of its last row, where rows have one: "" makes none. It holds for the same question, on every node.
+func cursorAt(ctx context.Context, last string) string {
+	if last == "" {
+		return ""
+	}
+	return base64.RawURLEncoding.EncodeToString(append(question(ctx, last), last...))
+}
+
+// lastRow reads the key that [cursorAt] was given; none is the first page.
+func lastRow(ctx context.Context, cursor string) (string, error) {
+	if cursor == "" {
+		return "", nil
+	}
+	b, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	if err != nil || len(b) <= 8 {
+		return "", problem("bad_cursor")
+	}
+	last := string(b[8:])
+	if !bytes.Equal(b[:8], question(ctx, last)) {
+		return "", problem("bad_cursor")
+	}
+	return last, nil
+}
+
+// question is a digest, in eight bytes, of what is asked for, whatever page of it, and of a row.
+func question(ctx context.Context, row string) []byte {
+	u := of(ctx).url
+	q := u.Query()
+	for _, name := range []string{"after", "limit", "count"} {
+		q.Del(name)
+	}
+	sum := sha256.Sum256([]byte(u.Path + "\n" + q.Encode() + "\n" + row))
+	return sum[:8]
 }
 
 func pageOf[T any](ctx context.Context, items []T, next, position string, counted bool, count func() (int, error)) (*listed[T], error) {
 	if items == nil {
 		items = []T{}
 	}
-	out := &listed[T]{Position: position, Body: List[T]{Items: items, Next: next, Position: position}}
-	if next != "" {
-		u := of(ctx).url
-		q := u.Query()
-		q.Set("after", next)
-		out.Link = "<" + u.Path + "?" + q.Encode() + `>; rel="next"`
-	}
+	out := &listed[T]{Link: linkTo(ctx, next), Position: position, Body: List[T]{Items: items, Next: next, Position: position}}
 	if counted {
 		n, err := count()
 		if err != nil {
@@ -131,6 +179,14 @@ func pageOf[T any](ctx context.Context, items []T, next, position string, counte
 		out.Body.Count = &n
 	}
 	return out, nil
+}
+
+// nothing answers a list that has no items, and so has given no cursor.
+func nothing[T any](ctx context.Context, after, position string, counted bool) (*listed[T], error) {
+	if after != "" {
+		return nil, problem("bad_cursor")
+	}
+	return pageOf[T](ctx, nil, "", position, counted, func() (int, error) { return 0, nil })
 }
 
 func briefs[R, T any](rows []R, of func(R) T) []T {

@@ -421,8 +421,8 @@ type listOrdersInput struct {
 	Kinds         []string `query:"kind" enum:"errand,issue,consult,suggestion,report" doc:"One, or several separated by commas."`
 	Urgency       string   `query:"urgency" enum:"A,B,C,D"`
 	Category      string   `query:"category" pattern:"^([0-9]{2}){1,3}$"`
-	Lead          string   `query:"lead" maxLength:"40"`
-	LedIn         string   `query:"led_in" maxLength:"40" doc:"Led by this unit or one below it, wherever it lies."`
+	Lead          string   `query:"lead" format:"unit" maxLength:"40"`
+	LedIn         string   `query:"led_in" format:"unit" maxLength:"40" doc:"Led by this unit or one below it, wherever it lies."`
 	Worker        string   `query:"worker" maxLength:"64" doc:"Opaque id of the person within the lead unit that it was given to."`
 	Unassigned    bool     `query:"unassigned" doc:"Given to nobody in particular."`
 	ContactedFrom string   `query:"contacted_from" doc:"The unit that leads now had its first contact at this instant or later."`
@@ -471,7 +471,7 @@ func (s *Server) listOrders(ctx context.Context, in *listOrdersInput) (*listed[O
 			return nil, err
 		}
 		if f.IDs = some(r.ID); f.IDs == nil {
-			return pageOf[OrderBrief](ctx, nil, "", position, in.Count, func() (int, error) { return 0, nil })
+			return nothing[OrderBrief](ctx, in.After, position, in.Count)
 		}
 	}
 	rows, next, err := v.Orders(ctx, who, f)

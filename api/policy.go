@@ -303,8 +303,8 @@ type Deadline struct {
 type listDeadlinesInput struct {
 	Kind        string `query:"kind" enum:"demand,topic,order,dispute,whistle,admission"`
 	Clock       string `query:"clock" maxLength:"40"`
-	Unit        string `query:"unit" maxLength:"40" doc:"Matters that lie in this unit, or below it."`
-	Lead        string `query:"lead" maxLength:"40" doc:"Orders that this unit leads, and whistles that it is to report in to."`
+	Unit        string `query:"unit" format:"unit" maxLength:"40" doc:"Matters that lie in this unit, or below it."`
+	Lead        string `query:"lead" format:"unit" maxLength:"40" doc:"Orders that this unit leads, and whistles that it is to report in to."`
 	From        string `query:"from" doc:"Due at this instant or later: RFC 3339 with offset. Now, to leave out what is overdue."`
 	Before      string `query:"before" doc:"Due before this instant: RFC 3339 with offset."`
 	Provisional string `query:"provisional" enum:"true,false" doc:"true: those that wait for a notice (rule R24)."`

@@ -9,6 +9,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -220,8 +221,8 @@ func bearerOf(c *gin.Context) (key string, named bool) {
 
 // authenticate finds out who asks. The first use of a key is recorded in the log before anything is done for it.
 func (s *Server) authenticate(c *gin.Context) {
-	if _, err := url.ParseQuery(c.Request.URL.RawQuery); err != nil {
-		s.fail(c, problem("malformed_request", rule.Say("查询参数编码有误", "the query string is not well-formed")))
+	if err := once(c.Request); err != nil {
+		s.fail(c, err)
 		return
 	}
 	if slices.Contains(unkeyed, c.FullPath()) {
@@ -266,6 +267,32 @@ func (s *Server) authenticate(c *gin.Context) {
 	c.Header("RateLimit", `"key";r=`+strconv.Itoa(s.keyed.left(k.ID)))
 	rq.actor = k.Actor()
 	c.Next()
+}
+
+// once refuses what is said twice: of two values none is obeyed. What may have several, a query lists in one, with commas.
+func once(r *http.Request) error {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return problem("malformed_request", rule.Say("查询参数编码有误", "the query string is not well-formed"))
+	}
+	var faults []Fault
+	for name, values := range q {
+		if len(values) > 1 {
+			faults = append(faults, fault("query."+printable(name), "duplicate_member", "参数重复", "the parameter is there twice"))
+		}
+	}
+	for _, name := range []string{"Authorization", "Idempotency-Key", "If-Match", "GridCase-Confirmation", "Last-Event-ID"} {
+		if len(r.Header.Values(name)) > 1 {
+			faults = append(faults, fault("header."+name, "duplicate_member", "请求头重复", "the header is there twice"))
+		}
+	}
+	if len(faults) == 0 {
+		return nil
+	}
+	slices.SortFunc(faults, func(a, b Fault) int { return cmp.Compare(a.Location, b.Location) })
+	p := invalid(faults...)
+	p.Code, p.Status = "malformed_request", problems["malformed_request"].status
+	return p
 }
 
 // address is whom a request without a key comes from.

@@ -59,8 +59,8 @@ type ScoreEvents struct {
 // ScoresQuery says which scores of a period.
 type ScoresQuery struct {
 	ResultQuery
-	Unit   string `query:"unit" maxLength:"40"`
-	Street string `query:"street" maxLength:"40"`
+	Unit   string `query:"unit" format:"unit" maxLength:"40"`
+	Street string `query:"street" format:"unit" maxLength:"40"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	After  string `query:"after" maxLength:"200"`
 }

@@ -643,7 +643,7 @@ func TestBadQuestionsAboutAResultAreSaidClearly(t *testing.T) {
 		{ann, "GET", "/assessments/" + id + "/figures?as_of=2020-01-01", "", 404, "not_found"}, // before there was a period
 		{ann, "GET", "/assessments/" + id + "/standings?kind=cloud", "", 422, "invalid"},
 		{ann, "GET", "/assessments/" + id + "/cards?kind=luck", "", 422, "invalid"},
-		{ann, "GET", "/assessments/" + id + "/cards?unit=%3A", "", 404, "not_found"},
+		{ann, "GET", "/assessments/" + id + "/cards?unit=%3A", "", 422, "invalid"},
 		{ann, "GET", "/assessments/" + id + "/compare", "", 422, "invalid"},
 		{ann, "GET", "/assessments/" + id + "/compare?with=" + id, "", 422, "invalid"},
 		{ann, "GET", "/assessments/" + id + "/compare?with=" + strings.ToUpper(id), "", 404, ""},

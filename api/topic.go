@@ -361,7 +361,7 @@ func (s *Server) listTopics(ctx context.Context, in *listTopicsInput) (*listed[T
 			return nil, err
 		}
 		if f.IDs = some(r.ID); f.IDs == nil {
-			return pageOf[TopicBrief](ctx, nil, "", position, in.Count, func() (int, error) { return 0, nil })
+			return nothing[TopicBrief](ctx, in.After, position, in.Count)
 		}
 	}
 	rows, next, err := v.Topics(ctx, who, f)

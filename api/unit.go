@@ -336,16 +336,20 @@ func (s *Server) readUnit(ctx context.Context, in *struct {
 }
 
 type listUnitsInput struct {
-	Parent string `query:"parent" maxLength:"40" doc:"Those that sit directly in it."`
-	Within string `query:"within" maxLength:"40" doc:"It and all below it."`
+	Parent string `query:"parent" format:"unit" maxLength:"40" doc:"Those that sit directly in it."`
+	Within string `query:"within" format:"unit" maxLength:"40" doc:"It and all below it."`
 	Kind   string `query:"kind" enum:"city,bureau,district,department,street,agency,community,joint_team,centre,utility,property,social_org,team,hotline,oversight"`
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	After  string `query:"after" maxLength:"40"`
+	After  string `query:"after" maxLength:"400" doc:"The cursor next of the page before."`
 	Count  bool   `query:"count"`
 }
 
-// listUnits lists units in code order; the cursor is the last code of the page. The organisation is small and in memory.
+// listUnits lists units in code order. The organisation is small and in memory.
 func (s *Server) listUnits(ctx context.Context, in *listUnitsInput) (*listed[Unit], error) {
+	last, err := lastRow(ctx, in.After)
+	if err != nil {
+		return nil, err
+	}
 	t := s.Engine.Units()
 	var items []Unit
 	n, next := 0, ""
@@ -356,14 +360,14 @@ func (s *Server) listUnits(ctx context.Context, in *listUnitsInput) (*listed[Uni
 		}
 		n++
 		switch {
-		case string(u.Code) <= in.After:
+		case string(u.Code) <= last:
 		case len(items) < in.Limit:
 			items = append(items, unitOf(t, u))
 		case next == "":
 			next = string(items[len(items)-1].Code)
 		}
 	}
-	return pageOf(ctx, items, next, s.position(), in.Count, func() (int, error) { return n, nil })
+	return pageOf(ctx, items, cursorAt(ctx, next), s.position(), in.Count, func() (int, error) { return n, nil })
 }
 
 func (s *Server) readGrids(ctx context.Context, in *struct {

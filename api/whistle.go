@@ -228,8 +228,8 @@ func whistleBrief(r projections.WhistleRow) WhistleBrief {
 
 // WhistleQuery is what the lists of whistles and of summoned units share.
 type WhistleQuery struct {
-	Street string `query:"street" maxLength:"40" doc:"That blew."`
-	Unit   string `query:"unit" maxLength:"40" doc:"That is summoned."`
+	Street string `query:"street" format:"unit" maxLength:"40" doc:"That blew."`
+	Unit   string `query:"unit" format:"unit" maxLength:"40" doc:"That is summoned."`
 	From   string `query:"from" doc:"RFC 3339 with offset."`
 	To     string `query:"to" doc:"Before this instant."`
 	Sort   string `query:"sort" enum:"due,raised" doc:"due: the earliest first; raised: the newest whistle first."`
@@ -275,7 +275,7 @@ func (s *Server) listWhistles(ctx context.Context, in *listWhistlesInput) (*list
 	}
 	v, who, position := s.Views.Views(), s.viewer(of(ctx).actor), s.position()
 	if len(f.Phases) == 0 { // a phase that has ended, of those that have not
-		return pageOf[WhistleBrief](ctx, nil, "", position, in.Count, func() (int, error) { return 0, nil })
+		return nothing[WhistleBrief](ctx, in.After, position, in.Count)
 	}
 	rows, next, err := v.Whistles(ctx, who, f)
 	if err != nil {
@@ -328,14 +328,8 @@ type viewWhistlesInput struct {
 	Standings []string `query:"standing" enum:"awaited,on_time,late,absent,excused,spared,void" doc:"Only items that stand so, or in one of several ways separated by commas; the figures stay those of all."`
 }
 
-type turnedOut struct {
-	Link     string `header:"Link"`
-	Position string `header:"GridCase-Position"`
-	Body     Turnout
-}
-
 // viewWhistles narrows by when the units were due.
-func (s *Server) viewWhistles(ctx context.Context, in *viewWhistlesInput) (*turnedOut, error) {
+func (s *Server) viewWhistles(ctx context.Context, in *viewWhistlesInput) (*paged[Turnout], error) {
 	page, due, err := s.asked(ctx, &in.WhistleQuery)
 	if err != nil {
 		return nil, err
@@ -350,10 +344,6 @@ func (s *Server) viewWhistles(ctx context.Context, in *viewWhistlesInput) (*turn
 		f.Standings = append(f.Standings, whistle.Standing(st))
 	}
 	rows, next, err := v.Summons(ctx, who, f)
-	if err != nil {
-		return nil, err
-	}
-	items, err := pageOf(ctx, briefs(rows, summonsRow), next, position, false, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -380,7 +370,7 @@ func (s *Server) viewWhistles(ctx context.Context, in *viewWhistlesInput) (*turn
 	if rate.Denominator.Count > 0 {
 		rate.Percent = percent(rate.Numerator.Count, rate.Denominator.Count)
 	}
-	return &turnedOut{Link: items.Link, Position: position, Body: Turnout{Rate: rate, Items: items.Body.Items, Count: all, Next: next, Position: position,
+	return &paged[Turnout]{Link: linkTo(ctx, next), Position: position, Body: Turnout{Rate: rate, Items: briefs(rows, summonsRow), Count: all, Next: next, Position: position,
 		Standings: Standings{stand(whistle.Awaited), stand(whistle.OnTime), stand(whistle.Late), stand(whistle.Absent), stand(whistle.Excused),
 			stand(whistle.Spared), stand(whistle.Void)}}}, nil
 }

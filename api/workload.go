@@ -93,13 +93,13 @@ type Workload struct {
 	To       calendar.Date `json:"to"`
 	Total    WorkRow       `json:"total" doc:"By place of what lies in the unit; by unit or worker of the orders that are led from it, wherever they lie."`
 	Rows     []WorkRow     `json:"rows" nullable:"false"`
-	Next     string        `json:"next,omitempty" doc:"after for the next rows; absent on the last."`
+	Next     string        `json:"next,omitempty" doc:"Cursor of the next page; absent on the last."`
 	Position string        `json:"position" doc:"The state of the log that all figures are of, exactly."`
 }
 
 // PeriodQuery is a unit, and a period in days.
 type PeriodQuery struct {
-	Unit string `query:"unit" maxLength:"40" doc:"Of the own jurisdiction; if not given, the own unit."`
+	Unit string `query:"unit" format:"unit" maxLength:"40" doc:"Of the own jurisdiction; if not given, the own unit."`
 	From string `query:"from" doc:"First day, such as 2026-03-01; if not given, 30 days with the last."`
 	To   string `query:"to" doc:"Last day; if not given, that of as_of, or today."`
 }
@@ -111,7 +111,7 @@ type workloadInput struct {
 	Kinds []string `query:"kind" enum:"errand,issue,consult,suggestion,report,dispute" doc:"Only these, in one line."`
 	Step  string   `query:"step" enum:"day,week,month" doc:"What began and ended in each, for the total. Weeks begin on Monday."`
 	Limit int      `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	After string   `query:"after" maxLength:"200"`
+	After string   `query:"after" maxLength:"400" doc:"The cursor next of the page before."`
 }
 
 // maxPeriod is how many days a period may have.
@@ -186,11 +186,12 @@ func counted(err error) error {
 	return err
 }
 
-func (s *Server) workload(ctx context.Context, in *workloadInput) (*struct {
-	Position string `header:"GridCase-Position"`
-	Body     Workload
-}, error) {
+func (s *Server) workload(ctx context.Context, in *workloadInput) (*paged[Workload], error) {
 	u, err := s.charge(ctx, readWork, in.Unit)
+	if err != nil {
+		return nil, err
+	}
+	last, err := lastRow(ctx, in.After)
 	if err != nil {
 		return nil, err
 	}
@@ -204,7 +205,7 @@ func (s *Server) workload(ctx context.Context, in *workloadInput) (*struct {
 	}
 	at = at.Truncate(time.Second)
 	who := s.viewer(of(ctx).actor)
-	q := projections.LoadQuery{Unit: u.Code, By: projections.By(in.By), At: at, Kinds: in.Kinds, Limit: in.Limit, After: in.After,
+	q := projections.LoadQuery{Unit: u.Code, By: projections.By(in.By), At: at, Kinds: in.Kinds, Limit: in.Limit, After: last,
 		Confidential: who.Confidential, Reports: s.seesReports(who)}
 	if q.From, q.To, err = in.days(calendar.DateOf(at)); err != nil {
 		return nil, err
@@ -223,16 +224,13 @@ func (s *Server) workload(ctx context.Context, in *workloadInput) (*struct {
 	}
 	w := writing{LoadQuery: q, units: s.Engine.Units(), step: in.Step, today: s.today()}
 	w.begin()
-	out := Workload{Unit: u.Code, By: string(q.By), AsOf: shown(at), From: q.From, To: q.To - 1, Rows: make([]WorkRow, len(l.Rows)), Next: l.Next, Position: l.Position.String()}
+	out := Workload{Unit: u.Code, By: string(q.By), AsOf: shown(at), From: q.From, To: q.To - 1, Rows: make([]WorkRow, len(l.Rows)), Next: cursorAt(ctx, l.Next), Position: l.Position.String()}
 	for i := range l.Rows {
 		out.Rows[i] = w.row(&l.Rows[i])
 	}
 	w.flows = in.Step != ""
 	out.Total = w.total(&l.Total)
-	return &struct {
-		Position string `header:"GridCase-Position"`
-		Body     Workload
-	}{out.Position, out}, nil
+	return &paged[Workload]{linkTo(ctx, out.Next), out.Position, out}, nil
 }
 
 // writing puts rows into words, and finds the list for each figure. Links are put together from pieces: a page has thousands.

@@ -541,7 +541,7 @@ func TestBadQuestionsAboutFiguresAreSaidClearly(t *testing.T) {
 	}
 	h.want(h.get(key, "/views/escalation?after=x"), 400, "bad_cursor")
 	h.want(h.get(key, "/views/supervisions?after=x"), 400, "bad_cursor")
-	h.want(h.get(key, "/views/workload?unit=nowhere"), 404, "not_found")
+	h.want(h.get(key, "/views/workload?unit=150100"), 404, "not_found") // which is not this street's
 }
 
 func TestTheBoardSaysWhyAMatterRoseAndWhatComesNext(t *testing.T) {

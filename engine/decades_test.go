@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -562,6 +563,21 @@ func TestTheDecadesFindSeededFaults(t *testing.T) {
 				return slices.DeleteFunc(event.Alarms(s), func(a rule.Alarm) bool { return a.Step == "expiry" })
 			})
 		}, nil, "stood when a node looked"},
+		{"warnings are taken for later than they are", func(_ int, c engine.Config) engine.Config {
+			return c.Alarmed(func(s event.State) []rule.Alarm {
+				as := event.Alarms(s)
+				for i := range as {
+					if strings.HasPrefix(as[i].Step, "warning") {
+						as[i].At = as[i].At.Add(3 * time.Hour)
+					}
+				}
+				return as
+			})
+		}, nil, "fired after position"},
+		{"nobody marks what is late", func(_ int, c engine.Config) engine.Config {
+			c.Log = unmarked{c.Log}
+			return c
+		}, nil, "says it is late by 0 s"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			v := run(t, 3, days, orders, c.config, c.appear).judge()
@@ -578,6 +594,19 @@ func TestTheDecadesFindSeededFaults(t *testing.T) {
 		})
 	}
 }
+
+// unmarked is a log that loses how late an alarm fired.
+type unmarked struct{ eventlog.Log }
+
+func (u unmarked) Append(ctx context.Context, n string, expect eventlog.Revision, facts ...eventlog.Fact) (eventlog.Commit, error) {
+	facts = slices.Clone(facts)
+	for i, f := range facts {
+		facts[i].Data = lateness.ReplaceAll(f.Data, nil)
+	}
+	return u.Log.Append(ctx, n, expect, facts...)
+}
+
+var lateness = regexp.MustCompile(`,"late_by":[0-9]+`)
 
 // recomputed is a dispatch as a program would read it that trusts its calendar more than the log.
 func recomputed(e eventlog.Event, r calendar.Rules) eventlog.Event {

@@ -24,7 +24,7 @@ import (
 
 // restore reads the organisation, what was published, the lists and the grants from the index.
 func (e *Engine) restore(ctx context.Context) error {
-	organised, err := kept[orgs.Event](ctx, e.index, "SELECT type, data FROM orgs ORDER BY position")
+	organised, err := kept[orgs.Event](ctx, e.index, organisation)
 	if err != nil {
 		return err
 	}

@@ -5,11 +5,14 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"sync"
 	"time"
 
 	"gridcase/domain/event"
 	"gridcase/domain/flow"
+	"gridcase/domain/orgs"
 	"gridcase/domain/stream"
 	"gridcase/eventlog"
 )
@@ -42,6 +45,9 @@ CREATE TABLE IF NOT EXISTS parked (position INTEGER NOT NULL, rule TEXT NOT NULL
 CREATE TABLE IF NOT EXISTS unknown (type TEXT PRIMARY KEY, position INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 PRAGMA user_version = 4;`
 
+// organisation finds the events of units and grids.
+const organisation = "SELECT type, data FROM orgs ORDER BY position"
+
 // indexVersion is raised with the schema. An index of an older version is emptied and made anew from the log: it passed over
 // events that it did not know what to do with. What was parked stays to be looked at.
 const indexVersion = 4
@@ -67,6 +73,32 @@ func openIndex(ctx context.Context, path string) (*index, error) {
 		return nil, errors.Join(fmt.Errorf("engine index: %w", err), db.Close())
 	}
 	return x, nil
+}
+
+// Organisation reads the units and grids that the index at path knows, also while a node has it open: what may lack is what happened in
+// the last moment. It returns an empty tree where there is no index, or one of another version of the program.
+func Organisation(ctx context.Context, path string) (_ *orgs.Tree, err error) {
+	var units orgs.Register
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return units.Tree(), nil
+	}
+	db, err := sql.Open("sqlite", "file:"+path+"?mode=ro&_pragma=busy_timeout(5000)")
+	if err != nil {
+		return nil, fmt.Errorf("engine index: %w", err)
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	var version int
+	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return nil, fmt.Errorf("engine index %s: %w", path, err)
+	}
+	if version == indexVersion {
+		organised, err := kept[orgs.Event](ctx, &index{db: db}, organisation)
+		if err != nil {
+			return nil, err
+		}
+		units.Apply(organised...)
+	}
+	return units.Tree(), nil
 }
 
 // relearn empties an index that passed over events of a type which this program knows, so that it is made anew from the log. For each such type

@@ -171,7 +171,7 @@ func (f DemandFilter) filter() (filter, error) {
 		q.driven = true
 	}
 	q.standing(demandList, f.Standing)
-	q.between("due", f.Due, time.Time.Unix)
+	q.due(f.Due)
 	q.between("raised_at", f.Raised, time.Time.UnixMilli)
 	q.among(f.IDs)
 	return q, q.mark("demands", f)

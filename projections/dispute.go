@@ -168,7 +168,7 @@ func (f DisputeFilter) filter() (filter, error) {
 		q.where("EXISTS (SELECT 1 FROM dispute_stays AS y WHERE y.id = d.id AND y.rung = ? AND y.left_at > 0 AND y.left_at >= ? AND y.left_at < ?)",
 			int64(f.LeftRung), millis(f.Left.From), millis(f.Left.To))
 	}
-	q.between("due", f.Due, time.Time.Unix)
+	q.due(f.Due)
 	q.between("raised_at", f.Raised, time.Time.UnixMilli)
 	return q, q.mark("disputes", f)
 }

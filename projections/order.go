@@ -207,7 +207,7 @@ func (f OrderFilter) filter(units *orgs.Tree) (filter, error) {
 	}
 	q.standing(orderList, f.Standing)
 	q.at("contacted_at", f.Contacted)
-	q.between("due", f.Due, time.Time.Unix)
+	q.due(f.Due)
 	q.between("raised_at", f.Raised, time.Time.UnixMilli)
 	q.among(f.IDs)
 	return q, q.mark("orders", f)

@@ -1,6 +1,7 @@
 package projections
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"database/sql"
@@ -269,8 +270,16 @@ func (f *filter) only(all, these []string) {
 // at keeps what happened in a span; what did not happen is in none.
 func (f *filter) at(column string, s Span) {
 	f.between(column, s, time.Time.UnixMilli)
-	if s != (Span{}) && s.From.IsZero() {
-		f.where("d." + column + " > 0")
+	if s != (Span{}) {
+		f.where("d." + column + " <> 0")
+	}
+}
+
+// due keeps what falls due in a span; that for which no clock runs is in none.
+func (f *filter) due(s Span) {
+	f.between("due", s, time.Time.Unix)
+	if s != (Span{}) {
+		f.where("d.due < ?", int64(noDue))
 	}
 }
 
@@ -506,16 +515,20 @@ func count(ctx context.Context, v *Views, l listing, who Viewer, f filter) (n in
 	return n, nil
 }
 
-// seal makes a cursor: the sort value and id of the last row, and the digest of the filter.
+// seal makes a cursor: the sort value and id of the last row, and eight bytes of the digest of both and of the filter.
 func (f *filter) seal(k int64, id stream.ID) string {
-	b := binary.BigEndian.AppendUint64(nil, uint64(k))
-	b = append(append(b, id[:]...), f.digest[:]...)
-	return base64.RawURLEncoding.EncodeToString(b)
+	b := append(binary.BigEndian.AppendUint64(nil, uint64(k)), id[:]...)
+	return base64.RawURLEncoding.EncodeToString(append(b, f.sum(b)...))
+}
+
+func (f *filter) sum(row []byte) []byte {
+	sum := sha256.Sum256(slices.Concat(f.digest[:], row))
+	return sum[:8]
 }
 
 func (f *filter) open(cursor string) (k int64, id stream.ID, err error) {
-	b, err := base64.RawURLEncoding.DecodeString(cursor)
-	if err != nil || len(b) != 8+16+8 || string(b[24:]) != string(f.digest[:]) {
+	b, err := base64.RawURLEncoding.Strict().DecodeString(cursor)
+	if err != nil || len(b) != 8+16+8 || !bytes.Equal(b[24:], f.sum(b[:24])) {
 		return 0, id, ErrCursor
 	}
 	return int64(binary.BigEndian.Uint64(b)), idOf(b[8:24]), nil

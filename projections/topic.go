@@ -114,7 +114,7 @@ func (f TopicFilter) filter() (filter, error) {
 	q.within(f.Place)
 	q.equal("kind", string(f.Kind))
 	q.prefix("matter", f.Matter)
-	q.between("due", f.Due, time.Time.Unix)
+	q.due(f.Due)
 	q.between("raised_at", f.Raised, time.Time.UnixMilli)
 	q.among(f.IDs)
 	return q, q.mark("topics", f)

@@ -218,7 +218,7 @@ func (f SummonsFilter) filter() (filter, error) {
 		q.equal("unit", string(f.Unit))
 		q.level, q.value = "unit", string(f.Unit)
 	}
-	q.between("due", f.Due, time.Time.Unix)
+	q.due(f.Due)
 	return q, q.mark("whistle_units", f)
 }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
-	"net"
 	"os"
 	"path/filepath"
 	"time"
@@ -51,11 +50,7 @@ func (c demoCmd) Run(ctx context.Context, s streams) (err error) {
 	if c.Demands < 0 || c.Demands > 1_000_000 {
 		return fmt.Errorf("--demands %d: want 0 to 1,000,000", c.Demands)
 	}
-	free, err := net.Listen("tcp", c.Listen) // found out before the city is built, not after
-	if err != nil {
-		return err
-	}
-	if err := free.Close(); err != nil {
+	if err := free(c.Listen); err != nil { // the city takes its time
 		return err
 	}
 	if c.Data == "" {

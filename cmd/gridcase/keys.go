@@ -12,9 +12,10 @@ import (
 
 	"gridcase/api/access"
 	"gridcase/domain/orgs"
+	"gridcase/engine"
 )
 
-// keysCmd works on the folder's access.db alone, so it works while the server runs.
+// keysCmd works on the folder's access.db, and looks units up in its index.db, so it works while the server runs.
 type keysCmd struct {
 	Create keysCreateCmd `cmd:"" help:"Make a key; prints only the key."`
 	List   keysListCmd   `cmd:"" help:"List keys: id, role, unit, expiry."`
@@ -42,6 +43,15 @@ func (c keysCreateCmd) Run(ctx context.Context, io streams) error {
 	}
 	if c.For <= 0 {
 		return fmt.Errorf("a key must be valid for some time, not %s", c.For)
+	}
+	units, err := engine.Organisation(ctx, filepath.Join(c.Data, "index.db"))
+	if err != nil {
+		return err
+	}
+	if _, known := units.Unit(unit); !known && units.Len() > 0 {
+		return fmt.Errorf("there is no unit %s in %s; gridcase units list shows them", unit, c.Data)
+	} else if !known { // the first key is made before the first unit: somebody must open it
+		fmt.Fprintf(io.err, "no unit is known in %s yet: the key is of use for %s once that is opened\n", c.Data, unit)
 	}
 	return withAccess(ctx, c.Data, func(s *access.Store) error {
 		key, _, err := s.Create(ctx, role, unit, time.Now().Add(c.For))

@@ -67,3 +67,59 @@ func TestRelaysOfAServedFolderAreNotCarried(t *testing.T) {
 		t.Errorf("a log and itself: got %d %s", status, errs)
 	}
 }
+
+// An address that nobody can listen on is told before a folder is opened or made.
+func TestAServerAsksForItsAddressBeforeItOpensAnything(t *testing.T) {
+	for _, command := range []string{"serve", "demo"} {
+		dir := filepath.Join(t.TempDir(), "data")
+		if out, errs, status := call(t, command, "--data", dir, "--listen", ":99999"); status != 1 || !strings.Contains(errs, "--listen :99999") || !strings.Contains(errs, "invalid port") {
+			t.Errorf("%s: got %d %s%s", command, status, out, errs)
+		}
+		if _, err := os.Stat(dir); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s made the folder: %v", command, err)
+		}
+	}
+}
+
+// A key is made for a unit that exists; the first key of a folder comes before the first unit, and says so.
+func TestAKeyIsForAUnitThatExists(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	create := func(unit string) (key, errs string, status int) {
+		t.Helper()
+		return call(t, "keys", "create", "--data", data, "--role", "operator", "--unit", unit)
+	}
+	if key, errs, status := create("150100"); status != 0 || !strings.HasPrefix(key, "gck_") || strings.Count(key, "\n") != 1 || !strings.Contains(errs, "no unit is known") {
+		t.Errorf("the first key: got %d %s%s", status, key, errs)
+	}
+	town := filepath.Join(t.TempDir(), "town.yaml")
+	if err := os.WriteFile(town, []byte(townFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	must(t, "units", "load", "--data", data, town)
+	check := func() {
+		t.Helper()
+		for _, unit := range []string{"150100", "150105003001", "150105003001001"} {
+			if key, errs, status := create(unit); status != 0 || !strings.HasPrefix(key, "gck_") || errs != "" {
+				t.Errorf("%s: got %d %s%s", unit, status, key, errs)
+			}
+		}
+		before := must(t, "keys", "list", "--data", data)
+		for _, unit := range []string{"150199", "150105003009"} {
+			if key, errs, status := create(unit); status != 1 || key != "" || !strings.Contains(errs, "no unit "+unit) {
+				t.Errorf("%s: got %d %s%s", unit, status, key, errs)
+			}
+		}
+		if after := must(t, "keys", "list", "--data", data); after != before {
+			t.Errorf("a key was made all the same:\n%s", after)
+		}
+	}
+	check()
+	h, err := openHouse(t.Context(), data, streams{err: t.Output()}, houseOptions{}) // as while it is served
+	if err != nil {
+		t.Fatal(err)
+	}
+	check()
+	if err := h.close(); err != nil {
+		t.Fatal(err)
+	}
+}

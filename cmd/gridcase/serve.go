@@ -51,6 +51,9 @@ type serving struct {
 const drain = 8 * time.Second
 
 func serve(ctx context.Context, s streams, w serving) (err error) {
+	if err := free(w.listen); err != nil {
+		return err
+	}
 	logger := slog.New(slog.NewJSONHandler(s.err, &slog.HandlerOptions{Level: w.level}))
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -117,6 +120,15 @@ func serve(ctx context.Context, s streams, w serving) (err error) {
 		return err
 	}
 	return nil
+}
+
+// free reports why an address can not be listened on: found out before anything is opened or made, not after.
+func free(address string) error {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return fmt.Errorf("--listen %s: %w", address, err)
+	}
+	return listener.Close()
 }
 
 // login is one ready-made key of the demo city.
