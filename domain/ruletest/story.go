@@ -2,7 +2,9 @@ package ruletest
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
+	"testing"
 	"time"
 
 	"gridcase/domain/calendar"
@@ -149,6 +151,29 @@ func (st *Story[P, S, C, E]) Given(t Test, steps ...Step[C]) *Story[P, S, C, E] 
 		}
 	}
 	return st
+}
+
+// Refuses takes a step and wants it refused, with that code and under that rule, in words that can be shown to a clerk, and with
+// nothing changed.
+func (st *Story[P, S, C, E]) Refuses(t *testing.T, m rule.Machine[P], s Step[C], code rule.Code, id string) {
+	t.Helper()
+	before := st.State
+	es, err := st.Does(s)
+	state := st.Phase(before)
+	who := fmt.Sprintf("%s by %s in %q", s.Command.Name(), s.At.Actor.ID, state)
+	r := Refusal(err)
+	if r == nil || len(es) > 0 {
+		t.Fatalf("%s: got %v, %v; want it refused with %s (%s)", who, es, err, code, id)
+	}
+	if r.Code != code || r.Rule != id {
+		t.Errorf("%s: got %s (%s): %s; want %s (%s)", who, r.Code, r.Rule, r.Detail.En, code, id)
+	}
+	if lack := Lack(r, state, m); lack != "" {
+		t.Errorf("%s: %s", who, lack)
+	}
+	if !reflect.DeepEqual(st.State, before) {
+		t.Errorf("%s: a refusal changed the state", who)
+	}
 }
 
 // One is the only event that was decided, of the type wanted.

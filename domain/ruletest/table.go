@@ -172,18 +172,3 @@ func Names[P ~string, E Event, C Command](t *testing.T, m rule.Machine[P], event
 		}
 	}
 }
-
-// Refused wants what came of a step in a state to be a refusal, with that code and under that rule, that can be shown to a clerk.
-func Refused[P ~string, E Event](t *testing.T, m rule.Machine[P], state P, es []E, err error, code rule.Code, id string) {
-	t.Helper()
-	r := Refusal(err)
-	if r == nil || len(es) > 0 {
-		t.Fatalf("in %q: got %v, %v, want it refused with %s (%s)", state, es, err, code, id)
-	}
-	if r.Code != code || r.Rule != id {
-		t.Errorf("in %q: got %s (%s): %s; want %s (%s)", state, r.Code, r.Rule, r.Detail.En, code, id)
-	}
-	if lack := Lack(r, state, m); lack != "" {
-		t.Errorf("in %q: %s", state, lack)
-	}
-}

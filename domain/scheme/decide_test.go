@@ -115,9 +115,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{"or discard", isDraft, by(far, discard), rule.OutsideJuris, "S4"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			st := given(t, tt.given...)
-			es, err := st.Does(tt.when)
-			ruletest.Refused(t, Machine, st.State.Phase, es, err, tt.code, tt.rule)
+			given(t, tt.given...).Refuses(t, Machine, tt.when, tt.code, tt.rule)
 		})
 	}
 	at := begin().Meet(by(ann, write))
