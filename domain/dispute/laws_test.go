@@ -2,7 +2,6 @@ package dispute
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -12,7 +11,6 @@ import (
 	"gridcase/domain/calendar"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
-	"gridcase/domain/ruletest"
 )
 
 // limits says which clock runs in each state.
@@ -102,15 +100,6 @@ func broken(s State, history []entry, units *orgs.Tree) []string {
 	return bs
 }
 
-// refold returns the state after a history.
-func refold(history []entry) State {
-	s := State{ID: self}
-	for _, h := range history {
-		s = Evolve(s, h.Event, h.Stamp)
-	}
-	return s
-}
-
 // anyStep draws a command of somebody, as often right as wrong. The clock only does what clocks do; a
 // settlement on the spot has a test of its own.
 func anyStep(s State) *rapid.Generator[step] {
@@ -161,11 +150,7 @@ func TestTheLawsHoldWhateverIsDone(t *testing.T) {
 				anything(t, st, units)
 				reached[st.State.Phase]++
 			}
-			for i, s := range st.States {
-				if !reflect.DeepEqual(refold(st.History[:i+1]), s) {
-					t.Fatalf("the log tells another story of step %d than was seen, or its state changed afterwards", i+1)
-				}
-			}
+			st.Retells(t, State{ID: self})
 			conclude(t, st)
 		}
 	})
@@ -179,27 +164,14 @@ func TestTheLawsHoldWhateverIsDone(t *testing.T) {
 // anything takes a step, checks what it did, and asks again.
 func anything(t *rapid.T, st *story, units *orgs.Tree) {
 	s := anyStep(st.State).Draw(t, "step")
-	at := st.Meet(s)
 	before := st.State
-	es, err := Decide(before, s.Command, at)
-	switch r := ruletest.Refusal(err); {
-	case err != nil && r == nil:
-		t.Fatalf("%s by %s in %q: %v", s.Command.Name(), at.Actor.ID, before.Phase, err)
-	case r != nil && ruletest.Lack(r, before.Phase, Machine) != "":
-		t.Fatalf("%s by %s in %q: %s", s.Command.Name(), at.Actor.ID, before.Phase, ruletest.Lack(r, before.Phase, Machine))
-	case r != nil && len(es) > 0:
-		t.Fatalf("%s was refused and decided %v", s.Command.Name(), es)
-	}
-	st.Fold(at, es...)
+	at, es := st.Tries(t, Machine, s)
 	Evolve(before, ReferredUp{Rung: 9}, at.Stamp) // another future of the same state leaves this one alone
 	if bs := broken(st.State, st.History, units); len(bs) > 0 {
 		t.Fatalf("after %s by %s: %q", s.Command.Name(), at.Actor.ID, bs)
 	}
 	if len(es) > 0 {
-		at.Recorded = at.Recorded.Add(70 * day) // the answer got lost, and the request comes again much later
-		if again, err := Decide(st.State, s.Command, at); len(again) > 0 || err != nil {
-			t.Fatalf("%s asked twice: got %v, %v, want nothing", s.Command.Name(), again, err)
-		}
+		st.Repeats(t, s.Command, at, 70*day)
 	}
 }
 

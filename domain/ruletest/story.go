@@ -176,6 +176,43 @@ func (st *Story[P, S, C, E]) Refuses(t *testing.T, m rule.Machine[P], s Step[C],
 	}
 }
 
+// Tries takes a step that may be refused: then in words that can be shown to a clerk, and with nothing decided. It returns the
+// circumstances and what was decided.
+func (st *Story[P, S, C, E]) Tries(t Test, m rule.Machine[P], s Step[C]) (rule.At, []E) {
+	t.Helper()
+	at, state := st.Meet(s), st.Phase(st.State)
+	es, err := st.Decide(st.State, s.Command, at)
+	switch r := Refusal(err); {
+	case err != nil && r == nil:
+		t.Fatalf("%s by %s in %q: %v", s.Command.Name(), at.Actor.ID, state, err)
+	case r != nil && Lack(r, state, m) != "":
+		t.Fatalf("%s by %s in %q: %s", s.Command.Name(), at.Actor.ID, state, Lack(r, state, m))
+	case r != nil && len(es) > 0:
+		t.Fatalf("%s by %s in %q was refused and decided %v", s.Command.Name(), at.Actor.ID, state, es)
+	}
+	st.Fold(at, es...)
+	return at, es
+}
+
+// Repeats asks for what was decided last once more, so much later: the answer got lost. Nothing must be decided.
+func (st *Story[P, S, C, E]) Repeats(t Test, c C, at rule.At, later time.Duration) {
+	t.Helper()
+	at.Recorded = at.Recorded.Add(later)
+	if again, err := st.Decide(st.State, c, at); len(again) > 0 || err != nil {
+		t.Fatalf("%s by %s in %q asked twice: got %v, %v, want nothing", c.Name(), at.Actor.ID, st.Phase(st.State), again, err)
+	}
+}
+
+// Retells folds the history anew from the state before it, as the machine does, and wants the states that were seen.
+func (st *Story[P, S, C, E]) Retells(t Test, before S) {
+	t.Helper()
+	for i, h := range st.History {
+		if before = st.Evolve(before, h.Event, h.Stamp); !reflect.DeepEqual(before, st.States[i]) {
+			t.Fatalf("the log tells another story of step %d, %s, than was seen, or its state changed afterwards", i+1, h.Event.EventType())
+		}
+	}
+}
+
 // One is the only event that was decided, of the type wanted.
 func One[T, E Event](t Test, es []E, err error) T {
 	t.Helper()
