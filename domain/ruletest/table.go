@@ -172,3 +172,14 @@ func Names[P ~string, E Event, C Command](t *testing.T, m rule.Machine[P], event
 		}
 	}
 }
+
+// Shown wants each of the things to have come up while laws were tried: of what never did nothing was shown.
+func Shown[K comparable](t *testing.T, seen map[K]int, things ...K) {
+	t.Helper()
+	t.Logf("seen: %v", seen)
+	for _, k := range things {
+		if seen[k] == 0 {
+			t.Errorf("%v never came up: nothing was shown about it", k)
+		}
+	}
+}

@@ -191,16 +191,8 @@ func TestTheLawsHoldWhateverIsDone(t *testing.T) {
 			end(t, st, units)
 		}
 	})
-	for _, p := range Machine.States {
-		if reached[p] == 0 {
-			t.Errorf("no run reached %s: nothing was shown about it", p)
-		}
-	}
-	for _, s := range Standings() {
-		if standings[s] == 0 {
-			t.Errorf("no unit ever stood %s: nothing was shown about it", s)
-		}
-	}
+	ruletest.Shown(t, reached, Machine.States...)
+	ruletest.Shown(t, standings, Standings()...)
 }
 
 // anything takes a step, checks what it did, and asks again.
