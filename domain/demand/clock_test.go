@@ -433,11 +433,6 @@ func TestTheClockKeepsItsLaws(t *testing.T) {
 	}
 }
 
-// broke ends a trial that a law was broken in.
-type broke string
-
-func (broke) Fatalf(format string, args ...any) { panic(broke(fmt.Sprintf(format, args...))) }
-
 func TestABrokenClockIsFound(t *testing.T) {
 	for name, h := range map[string]struct {
 		hand
@@ -487,12 +482,7 @@ func TestABrokenClockIsFound(t *testing.T) {
 			found := ""
 			for seed := 1; seed <= 20_000 && found == ""; seed++ {
 				rapid.Custom(func(rt *rapid.T) bool {
-					defer func() {
-						if b, is := recover().(broke); is {
-							found = string(b)
-						}
-					}()
-					waits(rt, h.hand, broke(""))
+					found = ruletest.Failure(func(fails ruletest.Test) { waits(rt, h.hand, fails) })
 					return true
 				}).Example(seed)
 			}

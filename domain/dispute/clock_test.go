@@ -137,13 +137,6 @@ func TestTheClockKeepsItsLaws(t *testing.T) {
 		"dispute-referred-up", "agreement-fulfilled", "dispute-clock-expired", "dispute-escalated")
 }
 
-// broke ends a trial that a law was broken in.
-type broke string
-
-func (broke) Helper() {}
-
-func (broke) Fatalf(format string, args ...any) { panic(broke(fmt.Sprintf(format, args...))) }
-
 func TestABrokenClockIsFound(t *testing.T) {
 	changed := func(change func(*rule.Alarm)) func(State) []rule.Alarm {
 		return func(s State) []rule.Alarm {
@@ -190,12 +183,7 @@ func TestABrokenClockIsFound(t *testing.T) {
 			found := ""
 			for seed := 1; seed <= 20_000 && found == ""; seed++ {
 				rapid.Custom(func(rt *rapid.T) bool {
-					defer func() {
-						if b, is := recover().(broke); is {
-							found = string(b)
-						}
-					}()
-					waits(rt, h.hand, broke(""))
+					found = ruletest.Failure(func(fails ruletest.Test) { waits(rt, h.hand, fails) })
 					return true
 				}).Example(seed)
 			}

@@ -225,3 +225,24 @@ func One[T, E Event](t Test, es []E, err error) T {
 	t.Fatalf("got %v, %v; want one %T", es, err, want)
 	return want
 }
+
+// Failure is what a trial failed with, "" if it did not.
+func Failure(trial func(Test)) (why string) {
+	defer func() {
+		r := recover()
+		if f, is := r.(failure); is {
+			why = string(f)
+		} else if r != nil {
+			panic(r)
+		}
+	}()
+	trial(failure(""))
+	return ""
+}
+
+// failure is a test that ends with its first failure, and what that said.
+type failure string
+
+func (failure) Helper() {}
+
+func (failure) Fatalf(format string, args ...any) { panic(failure(fmt.Sprintf(format, args...))) }

@@ -214,7 +214,7 @@ func anything(t *rapid.T, st *story, units *orgs.Tree) {
 
 // sweep carries out every alarm as it comes due, up to an instant: each is refused a moment before its time, happens
 // once, and makes way for the next. It returns how many it carried out.
-func sweep(t failing, st *story, until time.Time) int {
+func sweep(t ruletest.Test, st *story, until time.Time) int {
 	n := 0
 	for ; ; n++ {
 		a, more := rule.Earliest(st.State.Alarms())
@@ -239,11 +239,6 @@ func sweep(t failing, st *story, until time.Time) int {
 			t.Fatalf("%s was carried out and is still to come", a.Key())
 		}
 	}
-}
-
-// failing is what sweep needs of a test.
-type failing interface {
-	Fatalf(format string, args ...any)
 }
 
 // end leads a whistle to its end by the clock, and the one word that is the street's: that it is over.
@@ -343,27 +338,12 @@ func TestABrokenLawIsFound(t *testing.T) {
 	}
 }
 
-// caught is a test that remembers its failure.
-type caught string
-
-func (c *caught) Fatalf(format string, args ...any) {
-	*c = caught(fmt.Sprintf(format, args...))
-	panic(c)
-}
-
 // A sweep that nothing can stop proves nothing: here the state forgets what fired. That an alarm was early is seen by
 // [broken].
 func TestAClockThatForgetsIsFound(t *testing.T) {
 	st := given(t, isOpen...)
 	st.Spoil = func(s *State) { s.Fired = nil }
-	var found caught
-	defer func() {
-		if r := recover(); r != nil && r != &found {
-			panic(r)
-		}
-		if found == "" {
-			t.Error("it was not found")
-		}
-	}()
-	sweep(&found, st, morning.Add(10*day))
+	if ruletest.Failure(func(t ruletest.Test) { sweep(t, st, morning.Add(10*day)) }) == "" {
+		t.Error("it was not found")
+	}
 }
