@@ -36,7 +36,7 @@ var within = map[string][]string{
 	"stream":     nil,
 	"escalation": {"calendar", "orgs"},
 	"rule":       {"assessment", "calendar", "escalation", "orgs", "sealed", "stream"},
-	"ruletest":   {"calendar", "orgs", "rule"},
+	"ruletest":   {"calendar", "orgs", "rule", "stream"},
 	"demand":     {"calendar", "orgs", "rule", "sealed", "stream"},
 	"topic":      {"calendar", "orgs", "rule", "sealed", "stream"},
 	"order":      {"calendar", "orgs", "rule", "sealed", "stream"},

@@ -58,15 +58,15 @@ func TestWhatIsDecided(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			st := given(t, tt.given...)
-			es, err := st.does(tt.when)
+			es, err := st.Does(tt.when)
 			if err != nil || len(es) == 0 {
 				t.Fatalf("got %v, %v, want an event", es, err)
 			}
 			if tt.then != nil && (len(es) != 1 || !same(es[0], tt.then)) {
 				t.Errorf("got %+v, want %+v", es, tt.then)
 			}
-			if st.state.Phase != tt.phase {
-				t.Errorf("got state %s, want %s", st.state.Phase, tt.phase)
+			if st.State.Phase != tt.phase {
+				t.Errorf("got state %s, want %s", st.State.Phase, tt.phase)
 			}
 		})
 	}
@@ -79,7 +79,7 @@ func same(a, b Event) bool { return rule.Same(a, b) }
 func TestWhatIsRefused(t *testing.T) {
 	ask := func(f func(*Request)) step { return by(asker, asking(f)) }
 	future := by(officer, OpenReview{})
-	future.ahead = time.Second
+	future.Ago = -time.Second
 	for _, tt := range []struct {
 		name  string
 		given []step
@@ -134,16 +134,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{"another district's office pays nothing in", isGranted, by(as(orgs.AdmissionOfficer, nextDistrict), RecordFunding{Reference: "凭证"}), rule.OutsideJuris, "A4"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			st := given(t, tt.given...)
-			before := len(st.history)
-			es, err := st.does(tt.when)
-			r := ruletest.Refusal(err)
-			if r == nil || r.Code != tt.code || r.Rule != tt.rule || len(es) > 0 || len(st.history) != before {
-				t.Fatalf("got %v, %v, want %s %s", es, err, tt.code, tt.rule)
-			}
-			if lack := ruletest.Lack(r, st.state.Phase, Machine); lack != "" {
-				t.Error(lack)
-			}
+			given(t, tt.given...).Refuses(t, Machine, tt.when, tt.code, tt.rule)
 		})
 	}
 }
@@ -151,7 +142,7 @@ func TestWhatIsRefused(t *testing.T) {
 // 30 working days from Monday 2026-03-02: the festival of 清明 (04-04 to 04-06) is no working time.
 func TestTheEarliestFirstDay(t *testing.T) {
 	for from, want := range map[string]bool{"2026-04-13": false, "2026-04-14": true} {
-		_, err := begin().does(by(asker, asking(func(r *Request) { r.From = date(from) })))
+		_, err := begin().Does(by(asker, asking(func(r *Request) { r.From = date(from) })))
 		if got := err == nil; got != want {
 			t.Errorf("from %s: got %v, want %v: %v", from, got, want, err)
 		}
@@ -160,25 +151,25 @@ func TestTheEarliestFirstDay(t *testing.T) {
 
 func TestAnAnswerIsOwedAndSilenceNeverGrants(t *testing.T) {
 	st := given(t, isRequested...)
-	d, runs := st.state.Running.Get(calendar.Admission)
+	d, runs := st.State.Running.Get(calendar.Admission)
 	if want := time.Date(2026, 3, 23, 15, 59, 59, 0, time.UTC); !runs || !d.Due.Equal(want) {
 		t.Fatalf("the answer is due %s, want %s (15 working days)", d.Due, want)
 	}
 	var keys []string
 	for range 20 {
-		a, any := rule.Earliest(st.state.Alarms())
+		a, any := rule.Earliest(st.State.Alarms())
 		if !any {
 			break
 		}
 		keys = append(keys, a.Key())
-		if _, err := st.does(by(clock, a.Command.(Command), a.At.Add(-time.Second).Sub(st.now))); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Rule != "I15" {
+		if _, err := st.Does(by(clock, a.Command.(Command), a.At.Add(-time.Second).Sub(st.Now))); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Rule != "I15" {
 			t.Errorf("%s a second early: got %v, want I15", a.Key(), err)
 		}
-		es, err := st.does(by(clock, a.Command.(Command), a.At.Sub(st.now)))
+		es, err := st.Does(by(clock, a.Command.(Command), a.At.Sub(st.Now)))
 		if err != nil || len(es) == 0 {
 			t.Fatalf("%s: %v, %v", a.Key(), es, err)
 		}
-		if again, err := st.does(by(clock, a.Command.(Command))); err != nil || len(again) > 0 {
+		if again, err := st.Does(by(clock, a.Command.(Command))); err != nil || len(again) > 0 {
 			t.Errorf("%s again: %v, %v, want nothing", a.Key(), again, err)
 		}
 	}
@@ -186,89 +177,90 @@ func TestAnAnswerIsOwedAndSilenceNeverGrants(t *testing.T) {
 	if want := []string{"deadline/admission/0/0/1/warning/1", "deadline/admission/0/0/1/expiry"}; !slices.Equal(keys, want) {
 		t.Errorf("got alarms %v, want %v", keys, want)
 	}
-	if s := st.state; s.Phase != PhaseRequested || s.Attention.Level != 5 || s.Attention.Unit != city || s.Attention.Rule != "E5" {
+	if s := st.State; s.Phase != PhaseRequested || s.Attention.Level != 5 || s.Attention.Unit != city || s.Attention.Rule != "E5" {
 		t.Errorf("got %s with attention %+v, want it still requested and the city to see it", s.Phase, s.Attention)
 	}
-	if _, granted := st.state.Grant(); granted {
+	if _, granted := st.State.Grant(); granted {
 		t.Error("silence granted it")
 	}
-	if es, err := st.does(by(officer, OpenReview{})); err != nil || len(es) != 1 {
+	if es, err := st.Does(by(officer, OpenReview{})); err != nil || len(es) != 1 {
 		t.Errorf("the office looks at last: %v, %v", es, err)
 	}
 }
 
 func TestAGrantExpiresByTheClockAfterItsLastDay(t *testing.T) {
 	st := given(t, isGranted...)
-	d, runs := st.state.Running.Get(calendar.Expiry)
-	if !runs || len(st.state.Running) != 1 || !d.Due.Equal(last.End()) {
-		t.Fatalf("got clocks %+v, want the last day alone", st.state.Running)
+	d, runs := st.State.Running.Get(calendar.Expiry)
+	if !runs || len(st.State.Running) != 1 || !d.Due.Equal(last.End()) {
+		t.Fatalf("got clocks %+v, want the last day alone", st.State.Running)
 	}
 	var keys []string
 	for {
-		a, any := rule.Earliest(st.state.Alarms())
+		a, any := rule.Earliest(st.State.Alarms())
 		if !any {
 			break
 		}
 		keys = append(keys, a.Step)
-		if es, err := st.does(by(clock, a.Command.(Command), a.At.Sub(st.now)+3*time.Second)); err != nil || len(es) != 1 {
+		if es, err := st.Does(by(clock, a.Command.(Command), a.At.Sub(st.Now)+3*time.Second)); err != nil || len(es) != 1 {
 			t.Fatalf("%s: %v, %v", a.Key(), es, err)
 		}
 	}
-	if !slices.Equal(keys, []string{"warning/1", "warning/2", "expiry"}) || st.state.Phase != PhaseExpired {
-		t.Errorf("got %v and %s", keys, st.state.Phase)
+	if !slices.Equal(keys, []string{"warning/1", "warning/2", "expiry"}) || st.State.Phase != PhaseExpired {
+		t.Errorf("got %v and %s", keys, st.State.Phase)
 	}
-	if e := st.history[len(st.history)-1].event.(Expired); e.LateBy != 4 || !e.Due.Equal(last.End()) {
+	if e := st.History[len(st.History)-1].Event.(Expired); e.LateBy != 4 || !e.Due.Equal(last.End()) {
 		t.Errorf("got %+v, want it 4 seconds late", e)
 	}
-	if g, granted := st.state.Grant(); !granted || g.Ended != last+1 || g.Until != last {
+	if g, granted := st.State.Grant(); !granted || g.Ended != last+1 || g.Until != last {
 		t.Errorf("got %+v, want it to have ended the day after its last", g)
 	}
 }
 
 func TestAGrantIsLiveOnAllOfItsLastDayWhereDaysEndWithService(t *testing.T) {
-	usual := rules.Policy
-	defer func() { rules.Policy = usual }()
-	short := *usual
+	short := calendar.DefaultPolicy()
 	short.DayEnd = calendar.EndOfService
-	rules.Policy = &short
-	st := given(t, append(slices.Clone(isGranted), by(officer, RecordFunding{Reference: "凭证"}))...)
-	d, _ := st.state.Running.Get(calendar.Expiry)
+	steps := when(isGranted, by(officer, RecordFunding{Reference: "凭证"}))
+	for i := range steps {
+		steps[i].At.Clocks.Policy = short
+	}
+	st := given(t, steps...)
+	d, _ := st.State.Running.Get(calendar.Expiry)
 	if calendar.DateOf(d.Due) != last || !d.Due.Before(last.End()) {
 		t.Fatalf("it is due %s, want the last closing time of %s", d.Due, last)
 	}
-	if _, err := st.does(by(clock, Expire{ID: d.ID}, d.Due.Sub(st.now)+time.Second)); err != nil || st.state.Phase != PhaseExpired {
-		t.Fatalf("%v, %s", err, st.state.Phase)
+	if _, err := st.Does(by(clock, Expire{ID: d.ID}, d.Due.Sub(st.Now)+time.Second, short)); err != nil || st.State.Phase != PhaseExpired {
+		t.Fatalf("%v, %s", err, st.State.Phase)
 	}
-	if g, _ := st.state.Grant(); !g.Live(last) || g.Live(last+1) {
-		t.Errorf("expired at %s: got %+v, want it live on its last day and not after", st.now, g)
+	if g, _ := st.State.Grant(); !g.Live(last) || g.Live(last+1) {
+		t.Errorf("expired at %s: got %+v, want it live on its last day and not after", st.Now, g)
 	}
 }
 
 func TestAGrantIsWhatTheGateGoesBy(t *testing.T) {
 	st := given(t, isGranted...)
-	if g, ok := st.state.Grant(); !ok || g.Admission != self || g.Matter != "120101" || g.Role != duty.Lead || !slices.Equal(g.Units, []orgs.UnitCode{home}) || g.From != first || g.Until != last || !g.Funded.IsZero() {
+	if g, ok := st.State.Grant(); !ok || g.Admission != self || g.Matter != "120101" || g.Role != duty.Lead || !slices.Equal(g.Units, []orgs.UnitCode{home}) || g.From != first || g.Until != last || !g.Funded.IsZero() {
 		t.Errorf("granted: got %+v", g)
 	}
-	if g, _ := st.state.Grant(); g.Live(first) {
+	if g, _ := st.State.Grant(); g.Live(first) {
 		t.Error("it is live before its funding is recorded")
 	}
-	if _, err := st.does(by(officer, RecordFunding{Reference: "凭证"})); err != nil {
+	if _, err := st.Does(by(officer, RecordFunding{Reference: "凭证"})); err != nil {
 		t.Fatal(err)
 	}
-	if es, err := st.does(by(second, RecordFunding{Reference: "凭证二"})); err != nil || len(es) > 0 {
+	if es, err := st.Does(by(second, RecordFunding{Reference: "凭证二"})); err != nil || len(es) > 0 {
 		t.Errorf("paid twice: got %v, %v, want nothing", es, err)
 	}
-	if g, _ := st.state.Grant(); g.Live(first-1) || !g.Live(first) || !g.Live(last) || g.Live(last+1) {
+	if g, _ := st.State.Grant(); g.Live(first-1) || !g.Live(first) || !g.Live(last) || g.Live(last+1) {
 		t.Errorf("funded: got %+v", g)
 	}
 	for _, steps := range [][]step{isRequested, isReviewing, isRefused, isWithdrawn} {
 		st := given(t, steps...)
-		if _, granted := st.state.Grant(); granted {
-			t.Errorf("%s is a grant", st.state.Phase)
+		if _, granted := st.State.Grant(); granted {
+			t.Errorf("%s is a grant", st.State.Phase)
 		}
 	}
 	revoked := given(t, isRevoked...)
-	if g, _ := revoked.state.Grant(); g.Ended != calendar.DateOf(revoked.now) {
+	if g, _ := revoked.State.Grant(); g.Ended != calendar.DateOf(revoked.Now) {
 		t.Errorf("revoked: got %+v", g)
 	}
 }
@@ -276,12 +268,12 @@ func TestAGrantIsWhatTheGateGoesBy(t *testing.T) {
 // Only the same person saying the same at the same moment repeats what was said last.
 func TestWhatIsNoRepeat(t *testing.T) {
 	st := given(t, isRefused...)
-	at := st.meet(by(officer, Refuse{Reason: "属部门本职"}, 0))
-	if es, err := Decide(st.state, Refuse{Reason: "属部门本职"}, at); es != nil || err != nil {
+	at := st.Meet(by(officer, Refuse{Reason: "属部门本职"}, time.Duration(0)))
+	if es, err := Decide(st.State, Refuse{Reason: "属部门本职"}, at); es != nil || err != nil {
 		t.Errorf("the same again: got %v, %v, want nothing", es, err)
 	}
 	at.Actor = second
-	if _, err := Decide(st.state, Refuse{Reason: "属部门本职"}, at); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Code != rule.WrongState {
+	if _, err := Decide(st.State, Refuse{Reason: "属部门本职"}, at); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Code != rule.WrongState {
 		t.Errorf("somebody else: got %v, want %s", err, rule.WrongState)
 	}
 }
@@ -346,14 +338,14 @@ func TestAnAdmissionThatOpensNothingIsRefused(t *testing.T) {
 				}
 			}
 			st := begin()
-			st.gate = tt.gate
-			_, err := st.does(ask)
+			st.Gate = tt.gate
+			_, err := st.Does(ask)
 			check("A1", err)
 			st = given(t, ask, by(deciders[0], OpenReview{}))
-			st.gate = tt.gate // published meanwhile
-			es, err := st.does(both(deciders[0], deciders[1], Grant{Funding: "文号"}))
+			st.Gate = tt.gate // published meanwhile
+			es, err := st.Does(both(deciders[0], deciders[1], Grant{Funding: "文号"}))
 			check("A4", err)
-			if tt.refused && (len(es) > 0 || st.state.Phase != PhaseReviewing) {
+			if tt.refused && (len(es) > 0 || st.State.Phase != PhaseReviewing) {
 				t.Errorf("refused, and yet %v", es)
 			}
 		})

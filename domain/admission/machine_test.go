@@ -9,14 +9,7 @@ import (
 	"gridcase/domain/ruletest"
 )
 
-// witness is one transition that somebody makes.
-type witness struct {
-	row   string // "" for a note
-	given []step
-	when  step
-}
-
-var witnesses = []witness{
+var witnesses = []ruletest.Witness[Command]{
 	{"A1", nil, by(asker, asking())},
 	{"A2", isRequested, by(officer, OpenReview{})},
 	{"A3", isRequested, by(asker, Withdraw{})},
@@ -38,17 +31,7 @@ var witnesses = []witness{
 
 func testimonies(t *testing.T) []ruletest.Seen[Phase] {
 	t.Helper()
-	var all []ruletest.Seen[Phase]
-	for _, w := range witnesses {
-		st := given(t, w.given...)
-		from := st.state.Phase
-		es, err := st.does(w.when)
-		if err != nil || len(es) == 0 {
-			t.Fatalf("%s, %s in %q: got %d events, %v, want one", w.row, w.when.command.Name(), from, len(es), err)
-		}
-		all = append(all, ruletest.Seen[Phase]{Row: w.row, Command: w.when.command.Name(), Event: ruletest.Word(es[0]), From: from, To: st.state.Phase})
-	}
-	return all
+	return ruletest.Testimonies(t, begin, witnesses, ruletest.Leading[Escalated])
 }
 
 // M2.
@@ -76,55 +59,13 @@ func TestAMistakeInTheTableIsFound(t *testing.T) {
 
 // M1. What the table does not list is refused in every state, whoever asks, and the refusal says what is possible.
 func TestWhatTheTableDoesNotListIsRefused(t *testing.T) {
-	for phase, steps := range reach {
-		for _, c := range commands {
-			if slices.ContainsFunc(Machine.Rows, func(r rule.Row[Phase]) bool {
-				return r.Command == c.Name() && (slices.Contains(r.From, phase) || phase == "" && r.From == nil)
-			}) || slices.ContainsFunc(Machine.Notes, func(n rule.Note[Phase]) bool { return n.Command == c.Name() && slices.Contains(n.In, phase) }) {
-				continue
-			}
-			for _, a := range []rule.Actor{asker, officer, clock} {
-				st := given(t, steps...)
-				es, err := st.does(both(a, second, c))
-				r := ruletest.Refusal(err)
-				if r == nil || r.Code != rule.WrongState || len(es) > 0 {
-					t.Errorf("%s by %s in %q: got %v, %v, want %s", c.Name(), a.ID, phase, es, err, rule.WrongState)
-				} else if lack := ruletest.Lack(r, st.state.Phase, Machine); lack != "" {
-					t.Errorf("%s by %s in %q: %s", c.Name(), a.ID, phase, lack)
-				}
-			}
-		}
-	}
+	ruletest.Unlisted(t, Machine, commands, []rule.Actor{asker, officer, clock}, ruletest.WrongState, func(p Phase, a rule.Actor, c Command) (Phase, int, error) {
+		return given(t, reach[p]...).Try(both(a, second, c))
+	})
 }
 
 // Whoever is not in the actors' column is refused, even with all rights elsewhere.
-func TestOnlyTheNamedRolesAct(t *testing.T) {
-	for _, w := range witnesses {
-		st := given(t, w.given...)
-		var allowed []orgs.Role
-		for _, r := range Machine.Rows {
-			if r.Command == w.when.command.Name() {
-				allowed = r.Actors
-			}
-		}
-		for _, n := range Machine.Notes {
-			if n.Command == w.when.command.Name() {
-				allowed = n.Actors
-			}
-		}
-		for _, role := range append(orgs.Roles(), orgs.System) {
-			if slices.Contains(allowed, role) {
-				continue
-			}
-			at := st.meet(w.when)
-			at.Actor.Role = role
-			_, err := Decide(st.state, w.when.command, at)
-			if r := ruletest.Refusal(err); r == nil || r.Code != rule.RoleMissing {
-				t.Errorf("%s by a %s in %q: got %v, want %s", w.when.command.Name(), role, st.state.Phase, err, rule.RoleMissing)
-			}
-		}
-	}
-}
+func TestOnlyTheNamedRolesAct(t *testing.T) { ruletest.OnlyNamed(t, Machine, begin, witnesses) }
 
 // The rule book's own table, where it is at hand, says the same.
 func TestTheTableAgreesWithTheRuleBook(t *testing.T) {

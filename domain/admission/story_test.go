@@ -1,8 +1,6 @@
 package admission
 
 import (
-	"slices"
-	"testing"
 	"time"
 
 	"gridcase/domain/calendar"
@@ -73,7 +71,6 @@ var (
 	self    = stream.Derive("admission", "patrols")
 	topicID = stream.Derive("topic", "patrols")
 	facts   = rule.Facts{Topics: []rule.TopicFact{{ID: topicID, Phase: "adopted", Unit: home}}}
-	rules   = calendar.Rules{Calendar: calendar.China(), Policy: calendar.DefaultPolicy()}
 	first   = date("2026-04-20") // more than 30 working days after the morning
 	last    = date("2026-06-30")
 )
@@ -86,97 +83,31 @@ func date(s string) calendar.Date {
 	return d
 }
 
-// step is one command of somebody, in its circumstances.
-type step struct {
-	command Command
-	by      rule.Actor
-	second  *rule.Actor
-	rules   calendar.Rules // no policy: those of the tests
-	after   time.Duration  // since the step before; a minute if zero
-	ahead   time.Duration  // how far in the future it is said to have happened
+type (
+	step  = ruletest.Step[Command]
+	entry = ruletest.Entry[Event]
+	story = ruletest.Story[Phase, State, Command, Event]
+)
+
+// by makes a step, a minute after the one before. The circumstances follow: a second person, the time that has passed, rules.
+func by(a rule.Actor, c Command, circumstances ...any) step {
+	return ruletest.By(a, c, append([]any{facts}, circumstances...)...)
 }
 
-func by(a rule.Actor, c Command, after ...time.Duration) step {
-	s := step{command: c, by: a, after: time.Minute}
-	if len(after) > 0 {
-		s.after = after[0]
-	}
-	return s
-}
-
-// under puts a step under other rules.
-func (s step) under(r calendar.Rules) step {
-	s.rules = r
-	return s
-}
-
-func both(a, b rule.Actor, c Command, after ...time.Duration) step {
-	s := by(a, c, after...)
-	s.second = &b
-	return s
-}
-
-// entry is an event of a stream with its stamp.
-type entry struct {
-	event Event
-	stamp rule.Stamp
-}
-
-// story is a request's stream as it is written, and where it stands.
-type story struct {
-	state   State
-	history []entry
-	states  []State // after each event of history
-	now     time.Time
-	units   *orgs.Tree
-	gate    rule.Gate // nil: nobody published a list
+func both(a, b rule.Actor, c Command, circumstances ...any) step {
+	return by(a, c, append(circumstances, b)...)
 }
 
 func begin() *story {
-	return &story{state: State{ID: self}, now: morning.Add(-time.Minute), units: town()}
+	return &story{Stream: stream.Of(stream.Admission, self), State: State{ID: self}, Now: morning.Add(-time.Minute), Units: town(),
+		Decide: Decide, Evolve: Evolve, Phase: func(s State) Phase { return s.Phase }}
 }
 
-// meet completes the circumstances of a step and moves the clock.
-func (st *story) meet(s step) rule.At {
-	st.now = st.now.Add(s.after)
-	if s.rules.Policy == nil {
-		s.rules = rules
-	}
-	return rule.At{Stamp: rule.Stamp{Actor: s.by, Second: s.second, Occurred: st.now.Add(s.ahead), Recorded: st.now}, Facts: facts, Units: st.units, Clocks: s.rules, Gate: st.gate}
-}
-
-// does takes a step and appends what it decides.
-func (st *story) does(s step) ([]Event, error) {
-	at := st.meet(s)
-	es, err := Decide(st.state, s.command, at)
-	st.fold(at, es...)
-	return es, err
-}
-
-func (st *story) fold(at rule.At, es ...Event) {
-	for _, e := range es {
-		stamp := at.Stamp
-		stamp.Event = stream.Event(stream.Of(stream.Admission, self), "test", len(st.history))
-		st.history = append(st.history, entry{e, stamp})
-		st.state = Evolve(st.state, e, stamp)
-		st.states = append(st.states, st.state)
-	}
-}
-
-// given tells a story whose every step is accepted.
-func given(t *testing.T, steps ...step) *story {
-	t.Helper()
-	st := begin()
-	for i, s := range steps {
-		if _, err := st.does(s); err != nil {
-			t.Fatalf("given: step %d, %s by %s in %q: %v", i+1, s.command.Name(), s.by.ID, st.state.Phase, err)
-		}
-	}
-	return st
-}
+// given tells a story whose every step decides something.
+func given(t ruletest.Test, steps ...step) *story { t.Helper(); return begin().Given(t, steps...) }
 
 // when appends steps to a beginning.
-func when(beginning []step, steps ...step) []step { return append(slices.Clip(beginning), steps...) }
+func when(beginning []step, steps ...step) []step { return ruletest.When(beginning, steps...) }
 
 // asking is a request as it succeeds; change makes another one of it.
 func asking(change ...func(*Request)) Request {
@@ -188,18 +119,18 @@ func asking(change ...func(*Request)) Request {
 }
 
 // due is the id of the clock that runs.
-func (st *story) due() string {
-	if len(st.state.Running) == 0 {
+func due(st *story) string {
+	if len(st.State.Running) == 0 {
 		return ""
 	}
-	return st.state.Running[0].ID
+	return st.State.Running[0].ID
 }
 
 // The beginnings.
 var (
 	isRequested = []step{by(asker, asking())}
 	isReviewing = when(isRequested, by(officer, OpenReview{}))
-	recounting  = by(arbiter, RecomputeDeadline{ID: "admission/0/0/1", Reason: "放假通知已更正"}).under(ruletest.Shut(morning))
+	recounting  = by(arbiter, RecomputeDeadline{ID: "admission/0/0/1", Reason: "放假通知已更正"}, ruletest.Shut(morning))
 	granting    = both(officer, second, Grant{Funding: "呼财〔2026〕7号"})
 	isGranted   = when(isReviewing, granting)
 	isRefused   = when(isReviewing, by(officer, Refuse{Reason: "属部门本职"}))
@@ -215,6 +146,6 @@ var reach = map[Phase][]step{
 }
 
 // commands are all of them, as they succeed where they can.
-var commands = []Command{asking(), OpenReview{}, Withdraw{}, granting.command, Refuse{Reason: "理由"}, Revoke{Reason: "理由"}, Expire{"expiry/0/0/2"},
+var commands = []Command{asking(), OpenReview{}, Withdraw{}, granting.Command, Refuse{Reason: "理由"}, Revoke{Reason: "理由"}, Expire{"expiry/0/0/2"},
 	RecordOpinion{Supports: true}, RecordFunding{Reference: sealed.Public("凭证")}, RaiseWarning{"admission/0/0/1"}, ExpireClock{"admission/0/0/1"},
 	RecomputeDeadline{ID: "admission/0/0/1", Reason: "放假通知已更正"}}

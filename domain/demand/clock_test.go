@@ -15,21 +15,20 @@ import (
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
 	"gridcase/domain/ruletest"
-	"gridcase/domain/stream"
 )
 
 // told says what the clock did, one line for each event: "03-03 17:30:00 warning accept 1".
 func told(es []entry) []string {
 	var lines []string
 	for _, e := range es {
-		on := e.stamp.Recorded.In(calendar.Zone()).Format("01-02 15:04:05 ")
+		on := e.Stamp.Recorded.In(calendar.Zone()).Format("01-02 15:04:05 ")
 		late := func(seconds int) string {
 			if seconds <= 1 { // an expiry is said in the second after
 				return ""
 			}
 			return fmt.Sprintf(", late by %d s", seconds)
 		}
-		switch e := e.event.(type) {
+		switch e := e.Event.(type) {
 		case WarningRaised:
 			lines = append(lines, on+fmt.Sprintf("warning %s %d", e.Clock, e.Number)+late(e.LateBy))
 		case ClockExpired:
@@ -46,9 +45,9 @@ func told(es []entry) []string {
 }
 
 // sweep carries out what comes due up to an instant, at once or, by a machine that was down, all at that instant.
-func (st *story) sweep(t fataler, until time.Time, down bool) {
+func (st *story) sweep(t ruletest.Test, until time.Time, down bool) {
 	for n := 0; ; n++ {
-		a, waits := rule.Earliest(st.state.Alarms())
+		a, waits := rule.Earliest(st.State.Alarms())
 		if !waits || a.At.After(until) {
 			return
 		}
@@ -60,10 +59,10 @@ func (st *story) sweep(t fataler, until time.Time, down bool) {
 		switch {
 		case down:
 			on = until
-		case on.Before(st.now):
-			on = st.now
+		case on.Before(st.Now):
+			on = st.Now
 		}
-		if es, err := st.does(by(clock, a.Command.(Command), instant(on))); len(es) == 0 || err != nil {
+		if es, err := st.Does(by(clock, a.Command.(Command), instant(on))); len(es) == 0 || err != nil {
 			t.Fatalf("%s at %s: got %v, %v", a.Step, on, es, err)
 			return
 		}
@@ -108,9 +107,9 @@ func TestWhatTheClockDoes(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			st := given(t, tt.given)
-			n := len(st.history)
+			n := len(st.History)
 			st.sweep(t, ending(tt.until).Add(time.Second-1), false)
-			if got := told(st.history[n:]); !slices.Equal(got, tt.want) {
+			if got := told(st.History[n:]); !slices.Equal(got, tt.want) {
 				t.Errorf("got  %q\nwant %q", got, tt.want)
 			}
 		})
@@ -119,15 +118,15 @@ func TestWhatTheClockDoes(t *testing.T) {
 
 func TestAMachineThatWasDownSaysHowLateItIs(t *testing.T) {
 	st := given(t, isAccepted)
-	n := len(st.history)
+	n := len(st.History)
 	st.sweep(t, ending("2026-03-09"), true)
 	want := []string{"03-09 23:59:59 warning triage 1, late by 541799 s", "03-09 23:59:59 warning triage 2, late by 455399 s",
 		"03-09 23:59:59 expired triage, late by 345600 s", "03-09 23:59:59 E5 2 to 3 150105003"}
-	if got := told(st.history[n:]); !slices.Equal(got, want) {
+	if got := told(st.History[n:]); !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}
-	for _, e := range st.history[n:] {
-		if up, rises := e.event.(Escalated); rises && (up.LateBy != 345600 || up.ID != "triage/1/0/2" || !up.Due.Equal(ending("2026-03-05"))) {
+	for _, e := range st.History[n:] {
+		if up, rises := e.Event.(Escalated); rises && (up.LateBy != 345600 || up.ID != "triage/1/0/2" || !up.Due.Equal(ending("2026-03-05"))) {
 			t.Errorf("the escalation says %+v", up)
 		}
 	}
@@ -136,23 +135,23 @@ func TestAMachineThatWasDownSaysHowLateItIs(t *testing.T) {
 // What was recorded before answers said until when to call ends by hand, as before.
 func TestAnOldAnswerIsWaivedByHand(t *testing.T) {
 	st := given(t, isHandled)
-	es, err := Decide(st.state, answer, st.meet(by(manager, answer)))
+	es, err := Decide(st.State, answer, st.Meet(by(manager, answer)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	was := es[0].(Answered)
 	was.ReachBy = time.Time{}
-	st.fold(was, rule.Stamp{Actor: manager, Occurred: st.now, Recorded: st.now})
+	st.Fold(st.Meet(by(manager, answer)), was)
 	for range 3 { // nor did calls say that they were enough
-		st.fold(CallbackAttempted{Means: "phone"}, rule.Stamp{Actor: caller, Occurred: st.now, Recorded: st.now})
+		st.Fold(st.Meet(by(caller, RecordCallbackAttempt{})), CallbackAttempted{Means: "phone"})
 	}
-	if as := st.state.Alarms(); len(as) > 0 {
+	if as := st.State.Alarms(); len(as) > 0 {
 		t.Errorf("got %+v, want no alarm", as)
 	}
-	if _, err := st.does(by(clock, WaiveCallback{Cause: "unreached"}, 30*day)); ruletest.Refusal(err) == nil {
+	if _, err := st.Does(by(clock, WaiveCallback{Cause: "unreached"}, 30*day)); ruletest.Refusal(err) == nil {
 		t.Error("the clock waived what it had no time for")
 	}
-	if es, err := st.does(by(caller, WaiveCallback{Cause: "unreached"}, orders(verified))); len(es) != 1 || err != nil {
+	if es, err := st.Does(by(caller, WaiveCallback{Cause: "unreached"}, orders(verified))); len(es) != 1 || err != nil {
 		t.Errorf("by hand: got %v, %v", es, err)
 	}
 }
@@ -160,12 +159,12 @@ func TestAnOldAnswerIsWaivedByHand(t *testing.T) {
 func TestTheClockWaivesForTheCauseThereIs(t *testing.T) {
 	for _, cause := range []string{"anonymous", "do_not_call", "unreached", "", "?"} {
 		st := given(t, isAnswered)
-		if es, err := st.does(by(clock, WaiveCallback{Cause: cause}, 30*day)); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Rule != "D18" {
+		if es, err := st.Does(by(clock, WaiveCallback{Cause: cause}, 30*day)); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Rule != "D18" {
 			t.Errorf("%q: got %v, %v, want a refusal under D18", cause, es, err)
 		}
 	}
 	st := given(t, isAnswered)
-	if _, err := st.does(by(caller, WaiveCallback{Cause: "not_called"}, orders(verified), 30*day)); ruletest.Refusal(err) == nil {
+	if _, err := st.Does(by(caller, WaiveCallback{Cause: "not_called"}, orders(verified), 30*day)); ruletest.Refusal(err) == nil {
 		t.Error("a caller waived for not calling")
 	}
 }
@@ -207,14 +206,14 @@ func TestWhatPressureLifts(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			st := given(t, tt.given)
-			n := len(st.history)
-			if _, err := st.does(tt.when); err != nil {
+			n := len(st.History)
+			if _, err := st.Does(tt.when); err != nil {
 				t.Fatal(err)
 			}
 			var got string
 			var up Escalated
-			for _, e := range st.history[n:] {
-				if e, rises := e.event.(Escalated); rises {
+			for _, e := range st.History[n:] {
+				if e, rises := e.Event.(Escalated); rises {
 					up, got = e, fmt.Sprintf("%s %d to %d %s", e.Rule, e.From, e.To, e.Unit)
 				}
 			}
@@ -227,7 +226,7 @@ func TestWhatPressureLifts(t *testing.T) {
 
 // about is the same step about another order.
 func about(s step, o rule.OrderFact) step {
-	s.at.Facts = orders(o)
+	s.At.Facts = orders(o)
 	return s
 }
 
@@ -236,15 +235,15 @@ func TestThresholdsAreThePolicys(t *testing.T) {
 	p.Urgings, p.UrgingWindow, p.Unsatisfied, p.Problem = 2, 1, 1, orgs.Level(5)
 	p.Districts = []escalation.DistrictLevels{{District: district, Levels: escalation.LevelMap{{Level: 2, Zh: "村", En: "village"}, {Level: 4, Zh: "旗", En: "banner"}, {Level: 5, Zh: "市", En: "city"}}}}
 	under := func(s step) step {
-		s.at.Escalation = p
+		s.At.Escalation = p
 		return s
 	}
 	st := given(t, isAccepted, []step{under(by(resident, Urge{})), under(by(resident, Urge{}))})
-	if a := st.state.Attention; a.Level != 4 || a.Unit != district || a.Rule != "E6" || a.Rises != 1 {
+	if a := st.State.Attention; a.Level != 4 || a.Unit != district || a.Rule != "E6" || a.Rises != 1 {
 		t.Errorf("two urgings where streets are left out: got %+v", a)
 	}
 	st = given(t, isAnswered, []step{under(by(caller, angry, orders(verified)))})
-	if a := st.state.Attention; a.Level != 5 || a.Unit != city || a.Rule != "E7" || !a.Since.Equal(st.now) {
+	if a := st.State.Attention; a.Level != 5 || a.Unit != city || a.Rule != "E7" || !a.Since.Equal(st.Now) {
 		t.Errorf("one bad grade: got %+v", a)
 	}
 }
@@ -253,16 +252,14 @@ func TestThresholdsAreThePolicys(t *testing.T) {
 func TestTheClockDoesNotHideWhatWasSaid(t *testing.T) {
 	st := given(t, isAccepted, []step{by(resident, Urge{}), by(resident, Urge{})})
 	s := by(resident, Urge{})
-	at := st.meet(s)
-	es, err := Decide(st.state, s.command, at)
+	at := st.Meet(s)
+	es, err := Decide(st.State, s.Command, at)
 	if len(es) != 2 || err != nil {
 		t.Fatalf("got %v, %v", es, err)
 	}
-	for _, e := range es {
-		st.fold(e, at.Stamp)
-	}
+	st.Fold(at, es...)
 	st.sweep(t, ending("2026-03-09"), false)
-	if es, err := Decide(st.state, s.command, at); es != nil || err != nil {
+	if es, err := Decide(st.State, s.Command, at); es != nil || err != nil {
 		t.Errorf("asked twice, with warnings and an expiry in between: got %v, %v", es, err)
 	}
 }
@@ -277,9 +274,9 @@ type hand struct {
 var ours = hand{State.Alarms, Evolve}
 
 // run lets a clock run on a demand up to an instant, and holds it against the laws. What fired is kept in fired.
-func (h hand) run(t fataler, st *story, until time.Time, down bool, fired map[string]bool) {
+func (h hand) run(t ruletest.Test, st *story, until time.Time, down bool, fired map[string]bool) {
 	for n := 0; ; n++ {
-		a, waits := rule.Earliest(h.alarms(st.state))
+		a, waits := rule.Earliest(h.alarms(st.State))
 		if !waits || a.At.After(until) {
 			break
 		}
@@ -290,9 +287,9 @@ func (h hand) run(t fataler, st *story, until time.Time, down bool, fired map[st
 			t.Fatalf("%s of %s at %s, due %s", a.Step, a.ID, a.At, a.Due)
 		}
 		ask := func(on time.Time) ([]Event, rule.At, error) {
-			at := rule.At{Stamp: rule.Stamp{Actor: clock, Occurred: on, Recorded: on}, Units: st.units,
+			at := rule.At{Stamp: rule.Stamp{Actor: clock, Occurred: on, Recorded: on}, Units: st.Units,
 				Clocks: calendar.Rules{Calendar: calendar.China(), Policy: calendar.DefaultPolicy()}}
-			es, err := Decide(st.state, a.Command.(Command), at)
+			es, err := Decide(st.State, a.Command.(Command), at)
 			return es, at, err
 		}
 		if es, _, err := ask(a.At.Add(-time.Second)); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Rule != "I15" || len(es) > 0 {
@@ -310,67 +307,68 @@ func (h hand) run(t fataler, st *story, until time.Time, down bool, fired map[st
 		switch {
 		case down:
 			on = until
-		case on.Before(st.now):
-			on = st.now
+		case on.Before(st.Now):
+			on = st.Now
 		}
 		es, at, err := ask(on)
 		if err != nil {
 			t.Fatalf("%s of %s at %s: %v", a.Step, a.ID, on, err)
 		}
-		st.now = on
-		for _, e := range es {
-			st.foldBy(t, h, e, at.Stamp)
-		}
+		st.Now = on
+		h.fold(t, st, at, es...)
 	}
-	for _, a := range h.alarms(st.state) {
+	for _, a := range h.alarms(st.State) {
 		if !a.At.After(until) {
 			t.Fatalf("(c) after everything up to %s was carried out, %s of %s waits since %s", until, a.Step, a.ID, a.At)
 		}
 	}
-	for _, d := range st.state.owed() { // whatever ran out is in the log
-		if !d.Due.Add(time.Second).After(until) && !st.state.Fired.Of(d.ID).Expired {
+	for _, d := range st.State.owed() { // whatever ran out is in the log
+		if !d.Due.Add(time.Second).After(until) && !st.State.Fired.Of(d.ID).Expired {
 			t.Fatalf("(b) %s was over at %s, and at %s nothing says so", d.ID, d.Due, until)
 		}
 	}
 }
 
-// foldBy appends an event and holds the fold against the laws.
-func (st *story) foldBy(t fataler, h hand, e Event, stamp rule.Stamp) {
-	before := st.state
-	stamp.Event = stream.Event(stream.Of(stream.Demand, self), "test", len(st.history))
-	st.history = append(st.history, entry{e, stamp})
-	st.state = h.evolve(before, e, stamp)
-	st.states = append(st.states, st.state)
-	after := st.state
-	if after.Attention.Level < before.Attention.Level || after.Attention.Rises < before.Attention.Rises {
-		t.Fatalf("(d) attention fell from %+v to %+v with %s", before.Attention, after.Attention, e.EventType())
-	}
-	if up, rises := e.(Escalated); rises && (up.To <= up.From || up.To <= before.Attention.Level || up.Unit == "") {
-		t.Fatalf("(d) %+v lifts nothing above %d", up, before.Attention.Level)
-	}
-	if before.Phase == PhaseInHandling && after.Phase == PhaseInHandling {
-		was, _ := before.Running.Get(calendar.Promise)
-		is, runs := after.Running.Get(calendar.Promise)
-		_, anew := e.(DeadlineRecomputed) // a notice moves what was promised in days; never forward
-		if !runs || anew && is.Due.Before(was.Due) || !anew && !reflect.DeepEqual(was, is) {
-			t.Fatalf("(e) the promise moved from %s to %s with %s", was.Due, is.Due, e.EventType())
+// fold appends events and holds the fold against the laws.
+func (h hand) fold(t ruletest.Test, st *story, at rule.At, es ...Event) {
+	st.Evolve = h.evolve
+	for _, e := range es {
+		before := st.State
+		st.Fold(at, e)
+		after := st.State
+		if after.Attention.Level < before.Attention.Level || after.Attention.Rises < before.Attention.Rises {
+			t.Fatalf("(d) attention fell from %+v to %+v with %s", before.Attention, after.Attention, e.EventType())
 		}
-	}
-	if before.Phase != "" && !after.RaisedAt.Equal(before.RaisedAt) {
-		t.Fatalf("(e) a demand of %s is one of %s after %s", before.RaisedAt, after.RaisedAt, e.EventType())
+		if up, rises := e.(Escalated); rises && (up.To <= up.From || up.To <= before.Attention.Level || up.Unit == "") {
+			t.Fatalf("(d) %+v lifts nothing above %d", up, before.Attention.Level)
+		}
+		if before.Phase == PhaseInHandling && after.Phase == PhaseInHandling {
+			was, _ := before.Running.Get(calendar.Promise)
+			is, runs := after.Running.Get(calendar.Promise)
+			_, anew := e.(DeadlineRecomputed) // a notice moves what was promised in days; never forward
+			if !runs || anew && is.Due.Before(was.Due) || !anew && !reflect.DeepEqual(was, is) {
+				t.Fatalf("(e) the promise moved from %s to %s with %s", was.Due, is.Due, e.EventType())
+			}
+		}
+		if before.Phase != "" && !after.RaisedAt.Equal(before.RaisedAt) {
+			t.Fatalf("(e) a demand of %s is one of %s after %s", before.RaisedAt, after.RaisedAt, e.EventType())
+		}
 	}
 }
 
-// waits lets anybody try things with a demand while its clock runs, by a machine that is down now and then.
-func waits(t *rapid.T, h hand, fails fataler) *story {
-	st := begin()
+// waits lets anybody try things with a demand while its clock runs, by a machine that is down now and then. It begins anywhere: chance would
+// seldom come to the later clocks.
+func waits(t *rapid.T, h hand, fails ruletest.Test) *story {
+	uncalled := when(isAcceptedAs(change(raise, func(c *Raise) { c.NoCallback = true })), by(clerk, join, orders(pipes)), by(manager, answer))
+	scorned := when(isAnswered, by(caller, angry, orders(verified)), by(manager, answer)) // once: the next lifts it
+	st := given(fails, rapid.SampledFrom([][]step{nil, called(2), scorned, isAnon, uncalled, isHandled, isInTopic}).Draw(t, "from"))
 	fired := map[string]bool{}
 	for range rapid.IntRange(1, 25).Draw(t, "steps") {
-		if st.state.Phase == PhaseRedirected || st.state.Phase == PhaseWithdrawn {
+		if st.State.Phase == PhaseRedirected || st.State.Phase == PhaseWithdrawn {
 			break
 		}
-		x := st.apt(anyStep(t, st.state))
-		if p := st.state.Phase; rapid.IntRange(0, 3).Draw(t, "out of patience") == 0 {
+		x := st.apt(anyStep(t, st.State))
+		if p := st.State.Phase; rapid.IntRange(0, 3).Draw(t, "out of patience") == 0 {
 			switch {
 			case slices.Contains(working, p):
 				x = by(resident, Urge{}, time.Duration(rapid.Int64Range(1, int64(4*day)).Draw(t, "patience")))
@@ -378,65 +376,49 @@ func waits(t *rapid.T, h hand, fails fataler) *story {
 				x = by(caller, angry, orders(verified))
 			}
 		}
-		if x.on.IsZero() {
-			x.on = st.now.Add(x.after)
+		if x.On.IsZero() {
+			x.On = st.Now.Add(x.After)
 		}
-		h.run(fails, st, x.on, rapid.IntRange(0, 3).Draw(t, "down") == 0, fired) // nothing that is due waits for a person
-		at := st.meet(x)
-		es, err := Decide(st.state, x.command, at)
+		h.run(fails, st, x.On, rapid.IntRange(0, 3).Draw(t, "down") == 0, fired) // nothing that is due waits for a person
+		at := st.Meet(x)
+		es, err := Decide(st.State, x.Command, at)
 		if err != nil {
 			continue
 		}
+		h.fold(fails, st, at, es...)
 		for _, e := range es {
-			st.foldBy(fails, h, e, at.Stamp)
 			switch e := e.(type) { // people may not act for the clock here: it was there before
 			case WarningRaised, ClockExpired:
 				fails.Fatalf("the clock had left %+v to do", e)
 			}
 		}
 	}
-	h.run(fails, st, st.now.Add(400*day), rapid.Bool().Draw(t, "down at the end"), fired)
+	h.run(fails, st, st.Now.Add(400*day), rapid.Bool().Draw(t, "down at the end"), fired)
 	return st
 }
 
 func TestTheClockKeepsItsLaws(t *testing.T) {
 	seen := map[string]int{}
-	missing := func() []string {
-		return slices.DeleteFunc([]string{"warning accept", "warning triage", "warning topic_news", "warning promise", "warning callback",
-			"expired accept", "expired triage", "expired topic_news", "expired promise", "expired callback", "E5", "E6", "E7",
-			"waived anonymous", "waived do_not_call", "waived unreached", "waived not_called"}, func(what string) bool { return seen[what] > 0 })
-	}
-	// Chance may leave out a rare one for a while, but not for twenty rounds.
-	for range 20 {
-		rapid.Check(t, func(t *rapid.T) {
-			for range 5 {
-				for _, e := range waits(t, ours, t).history {
-					switch e := e.event.(type) {
-					case WarningRaised:
-						seen["warning "+string(e.Clock)]++
-					case ClockExpired:
-						seen["expired "+string(e.Clock)]++
-					case Escalated:
-						seen[e.Rule]++
-					case CallbackWaived:
-						seen["waived "+e.Cause]++
-					}
+	rapid.Check(t, func(t *rapid.T) {
+		for range 5 {
+			for _, e := range waits(t, ours, t).History {
+				switch e := e.Event.(type) {
+				case WarningRaised:
+					seen["warning "+string(e.Clock)]++
+				case ClockExpired:
+					seen["expired "+string(e.Clock)]++
+				case Escalated:
+					seen[e.Rule]++
+				case CallbackWaived:
+					seen["waived "+e.Cause]++
 				}
 			}
-		})
-		if t.Failed() || len(missing()) == 0 {
-			break
 		}
-	}
-	for _, what := range missing() {
-		t.Errorf("%s never happened: nothing was shown about it", what)
-	}
+	})
+	ruletest.Shown(t, seen, "warning accept", "warning triage", "warning topic_news", "warning promise", "warning callback",
+		"expired accept", "expired triage", "expired topic_news", "expired promise", "expired callback", "E5", "E6", "E7",
+		"waived anonymous", "waived do_not_call", "waived unreached", "waived not_called")
 }
-
-// broke ends a trial that a law was broken in.
-type broke string
-
-func (broke) Fatalf(format string, args ...any) { panic(broke(fmt.Sprintf(format, args...))) }
 
 func TestABrokenClockIsFound(t *testing.T) {
 	for name, h := range map[string]struct {
@@ -487,12 +469,7 @@ func TestABrokenClockIsFound(t *testing.T) {
 			found := ""
 			for seed := 1; seed <= 20_000 && found == ""; seed++ {
 				rapid.Custom(func(rt *rapid.T) bool {
-					defer func() {
-						if b, is := recover().(broke); is {
-							found = string(b)
-						}
-					}()
-					waits(rt, h.hand, broke(""))
+					found = ruletest.Failure(func(fails ruletest.Test) { waits(rt, h.hand, fails) })
 					return true
 				}).Example(seed)
 			}

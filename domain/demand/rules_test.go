@@ -177,15 +177,15 @@ func TestWhatTheRulesAllow(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			st := given(t, tt.given)
-			es, err := st.does(tt.when)
+			es, err := st.Does(tt.when)
 			if err != nil || len(es) != 1 {
 				t.Fatalf("got %v, %v; want %+v", es, err, tt.then)
 			}
 			if !rule.Same(es[0], tt.then) {
 				t.Errorf("got  %+v\nwant %+v", es[0], tt.then)
 			}
-			if st.state.Phase != tt.phase {
-				t.Errorf("got %q, want %q", st.state.Phase, tt.phase)
+			if st.State.Phase != tt.phase {
+				t.Errorf("got %q, want %q", st.State.Phase, tt.phase)
 			}
 		})
 	}
@@ -222,7 +222,7 @@ func date(s string) calendar.Date {
 // ending is the last second of a day in the city.
 // before makes a step ten hours before a day begins.
 func before(day string, s step) step {
-	s.on = date(day).Start().Add(-10 * time.Hour)
+	s.On = date(day).Start().Add(-10 * time.Hour)
 	return s
 }
 
@@ -405,7 +405,7 @@ func TestWhatTheRulesRefuse(t *testing.T) {
 		{"a child lies somewhere", isAccepted, by(clerk, SplitUp{Children: []Child{{Kind: Errand, Unit: "150199", Text: words}}}), rule.GuardFailed, "R25", "does not exist"},
 		{"a child is of a known kind", isAccepted, by(clerk, SplitUp{Children: []Child{{Unit: home, Text: words}}}), rule.GuardFailed, "R25", "kind"},
 		{"a child has words", isAccepted, by(clerk, SplitUp{Children: []Child{{Kind: Errand, Unit: home}}}), rule.GuardFailed, "R25", "text"},
-		{"a clerk splits in the own community", isAccepted, by(nextClerk, notes["split"].command), rule.OutsideJuris, "R25", "outside"},
+		{"a clerk splits in the own community", isAccepted, by(nextClerk, notes["split"].Command), rule.OutsideJuris, "R25", "outside"},
 		{"a related topic exists", isRaised, by(clerk, Relate{Topic: otherTID}), rule.GuardFailed, "D7", "no such topic"},
 		{"a report is connected with nothing", ofKind(Report, "C"), by(clerk, Relate{Topic: otherTID}, topics(parking)), rule.GuardFailed, "D7", "never connected"},
 		{"a topic is related once", when(isRaised, by(clerk, Relate{Topic: otherTID}, topics(parking))), by(clerk, Relate{Topic: otherTID}, topics(parking)), rule.GuardFailed, "D7", "already"},
@@ -423,8 +423,8 @@ func TestWhatTheRulesRefuse(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			st := given(t, tt.given)
-			before, length := st.state, len(st.history)
-			es, err := st.does(tt.when)
+			before, length := st.State, len(st.History)
+			es, err := st.Does(tt.when)
 			r := ruletest.Refusal(err)
 			if r == nil || len(es) != 0 {
 				t.Fatalf("got %v, %v; want a refusal", es, err)
@@ -435,7 +435,7 @@ func TestWhatTheRulesRefuse(t *testing.T) {
 			if lack := ruletest.Lack(r, before.Phase, Machine); lack != "" {
 				t.Error(lack)
 			}
-			if len(st.history) != length {
+			if len(st.History) != length {
 				t.Error("something was appended all the same")
 			}
 		})
@@ -457,19 +457,19 @@ func TestAStatementRepeatedDecidesNothing(t *testing.T) {
 	try := func(t *testing.T, name string, steps []step, s step) {
 		t.Helper()
 		st := given(t, steps)
-		at := st.meet(s)
-		es, err := Decide(st.state, s.command, at)
+		at := st.Meet(s)
+		es, err := Decide(st.State, s.Command, at)
 		if err != nil || len(es) != 1 {
 			t.Fatalf("%s: got %v, %v", name, es, err)
 		}
-		st.fold(es[0], at.Stamp)
+		st.Fold(at, es[0])
 		at.Facts = rule.Facts{} // the streams it names may be others by now
 		at.Recorded = at.Recorded.Add(time.Hour)
-		if es, err := Decide(st.state, s.command, at); es != nil || err != nil {
+		if es, err := Decide(st.State, s.Command, at); es != nil || err != nil {
 			t.Errorf("%s repeated: got %v, %v; want nothing", name, es, err)
 		}
 		at.Actor.ID += "-other"
-		if es, err := Decide(st.state, s.command, at); err == nil && len(es) == 0 {
+		if es, err := Decide(st.State, s.Command, at); err == nil && len(es) == 0 {
 			t.Errorf("%s by somebody else is no repeat", name)
 		}
 	}
@@ -500,15 +500,13 @@ func TestAStatementRepeatedDecidesNothing(t *testing.T) {
 			steps = isAnswered
 		}
 		st := given(t, steps)
-		at := st.meet(s)
+		at := st.Meet(s)
 		for i := range 3 {
-			es, err := Decide(st.state, s.command, at)
+			es, err := Decide(st.State, s.Command, at)
 			if err != nil || len(es) != max(0, 1-i) {
 				t.Errorf("%s, time %d: got %v, %v", name, i+1, es, err)
 			}
-			for _, e := range es {
-				st.fold(e, at.Stamp)
-			}
+			st.Fold(at, es...)
 		}
 	}
 }
@@ -516,12 +514,12 @@ func TestAStatementRepeatedDecidesNothing(t *testing.T) {
 func TestTheSameWordsAtAnotherMomentAreNoRepeat(t *testing.T) {
 	st := given(t, isAccepted)
 	for i := range 3 { // the third lifts it as well (E6)
-		if es, err := st.does(by(resident, Urge{})); err != nil || len(es) != 1+i/2 {
+		if es, err := st.Does(by(resident, Urge{})); err != nil || len(es) != 1+i/2 {
 			t.Fatalf("urging %d: got %v, %v", i+1, es, err)
 		}
 	}
-	if st.state.Urgings != 3 {
-		t.Errorf("got %d urgings, want 3", st.state.Urgings)
+	if st.State.Urgings != 3 {
+		t.Errorf("got %d urgings, want 3", st.State.Urgings)
 	}
 }
 
@@ -576,7 +574,7 @@ func TestWhatIsPromisedUntilWhen(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			st := given(t, tt.given)
-			es, err := st.does(tt.when)
+			es, err := st.Does(tt.when)
 			if err != nil || len(es) != 1 {
 				t.Fatalf("got %v, %v", es, err)
 			}
@@ -609,7 +607,7 @@ func TestWhatIsPossibleUntilWhen(t *testing.T) {
 		"calling, National Day":      {isRaised, before("2026-10-01", drives["D3"]), func(e Event) (time.Time, time.Time) { return e.(AnsweredOnTheSpot).ReachBy, ending("2026-10-08") }},
 		"reopening uncalled":         {isAnon, drives["D18"], func(e Event) (time.Time, time.Time) { return e.(CallbackWaived).ReopenBy, ending("2026-04-01") }},
 	} {
-		es, err := given(t, tt.given).does(tt.when)
+		es, err := given(t, tt.given).Does(tt.when)
 		if err != nil || len(es) != 1 {
 			t.Fatalf("%s: got %v, %v", name, es, err)
 		}
@@ -623,30 +621,30 @@ func TestWhatIsPossibleUntilWhen(t *testing.T) {
 func TestWithoutTheNextYearsNoticeNothingIsPromised(t *testing.T) {
 	strict := policy(func(p *calendar.Policy) { p.Missing = calendar.RefuseUncertain })
 	late := instant(time.Date(2026, 12, 30, 1, 0, 0, 0, time.UTC))
-	es, err := begin().does(by(resident, raise, strict, late))
+	es, err := begin().Does(by(resident, raise, strict, late))
 	if len(es) != 0 || !errors.Is(err, calendar.ErrUnknownYear) || ruletest.Refusal(err) != nil {
 		t.Errorf("raise: got %v, %v; want %v", es, err, calendar.ErrUnknownYear)
 	}
 	st := given(t, isInTopic)
-	es, err = st.does(by(manager, NoteProgress{From: source, Topic: topicID},
+	es, err = st.Does(by(manager, NoteProgress{From: source, Topic: topicID},
 		policy(func(p *calendar.Policy) { p.Rows = nil })))
 	if len(es) != 0 || !errors.Is(err, calendar.ErrNoAmount) {
 		t.Errorf("note: got %v, %v; want %v", es, err, calendar.ErrNoAmount)
 	}
-	if st.state.Phase != PhaseInTopic {
-		t.Errorf("now %q", st.state.Phase)
+	if st.State.Phase != PhaseInTopic {
+		t.Errorf("now %q", st.State.Phase)
 	}
 }
 
 func TestACallerMustKnowEveryOrderThatEverHandledIt(t *testing.T) {
 	st := given(t, isReopened, []step{by(dispatcher, FastTrack{Reason: ReasonReopened, Route: Route{Join: otherOID}}, orders(valves)), by(manager, answer)})
 	for _, c := range []Command{happy, RecordCallbackAttempt{}, WaiveCallback{}, Rerate{}} {
-		if got := Needs(st.state, c).Orders; !slices.Equal(got, []stream.ID{otherOID, orderID}) {
+		if got := Needs(st.State, c).Orders; !slices.Equal(got, []stream.ID{otherOID, orderID}) {
 			t.Errorf("%s needs the orders %v, want %v", c.Name(), got, []stream.ID{otherOID, orderID})
 		}
 	}
 	// The agency handles it now, the home grid did before: a caller of the community is of the grid's body.
-	es, err := st.does(by(rule.Actor{ID: "k-grid-caller", Role: orgs.CallbackAgent, Unit: home}, happy, orders(valves, ledBy(home))))
+	es, err := st.Does(by(rule.Actor{ID: "k-grid-caller", Role: orgs.CallbackAgent, Unit: home}, happy, orders(valves, ledBy(home))))
 	if r := ruletest.Refusal(err); r == nil || r.Code != rule.SameUnit {
 		t.Errorf("got %v, %v; want same_unit", es, err)
 	}
@@ -665,7 +663,7 @@ func TestWhatADecisionMustKnow(t *testing.T) {
 		{mediate, rule.Refs{}},
 		{accept, rule.Refs{}},
 	} {
-		got := Needs(st.state, tt.command)
+		got := Needs(st.State, tt.command)
 		if !slices.Equal(got.Topics, tt.want.Topics) || !slices.Equal(got.Orders, tt.want.Orders) || len(got.Demands) > 0 || !got.LinkedTo.IsZero() {
 			t.Errorf("%s needs %+v, want %+v", tt.command.Name(), got, tt.want)
 		}

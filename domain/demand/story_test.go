@@ -1,15 +1,14 @@
 package demand
 
 import (
-	"fmt"
 	"reflect"
 	"slices"
-	"testing"
 	"time"
 
 	"gridcase/domain/calendar"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
+	"gridcase/domain/ruletest"
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
 )
@@ -126,159 +125,82 @@ func (l lists) Check(_ orgs.Unit, matter string, lead bool, _ calendar.Date) *ru
 // morning is Monday 2026-03-02 09:00 in the city: three weeks without a holiday follow.
 var morning = time.Date(2026, 3, 2, 1, 0, 0, 0, time.UTC)
 
-// step is one command of somebody, in its circumstances.
-type step struct {
-	command Command
-	at      rule.At
-	after   time.Duration // since the step before
-	on      time.Time     // or at an instant
-	ago     time.Duration // how long ago it happened
-}
-
-// by makes a step, a minute after the one before. The circumstances follow: facts, a second person, a gate, a
-// policy, the time that has passed.
-func by(a rule.Actor, c Command, circumstances ...any) step {
-	s := step{command: c, after: time.Minute}
-	s.at.Actor = a
-	for _, x := range circumstances {
-		switch x := x.(type) {
-		case rule.Facts:
-			s.at.Facts = x
-		case rule.Actor:
-			s.at.Second = &x
-		case rule.Gate:
-			s.at.Gate = x
-		case *calendar.Policy:
-			s.at.Clocks.Policy = x
-		case calendar.Rules:
-			s.at.Clocks = x
-		case time.Duration:
-			s.after = x
-		case instant:
-			s.on = time.Time(x)
-		case happened:
-			s.ago = time.Duration(x)
-		default:
-			panic(fmt.Sprintf("no circumstance: %T", x))
-		}
-	}
-	return s
-}
-
-// happened says how long before it was recorded something happened, instant when it is recorded.
 type (
-	happened time.Duration
-	instant  time.Time
+	step  = ruletest.Step[Command]
+	entry = ruletest.Entry[Event]
+	// happened says how long before it was recorded something happened, instant when it is recorded.
+	happened = ruletest.Ago
+	instant  = time.Time
 )
+
+// by makes a step, a minute after the one before. The circumstances follow: facts, a second person, a gate, rules or a policy, the time that has
+// passed.
+func by(a rule.Actor, c Command, circumstances ...any) step {
+	return ruletest.By(a, c, circumstances...)
+}
 
 const day = 24 * time.Hour
 
-// entry is an event of a stream with its stamp.
-type entry struct {
-	event Event
-	stamp rule.Stamp
-}
-
 // story is a demand's stream as it is written, and where it stands.
 type story struct {
-	state   State
-	history []entry
-	states  []State // after each event of history
-	now     time.Time
-	units   *orgs.Tree
+	ruletest.Story[Phase, State, Command, Event]
 }
 
 func begin() *story {
-	return &story{state: State{ID: self}, now: morning.Add(-time.Minute), units: town()}
-}
-
-// meet completes the circumstances of a step and moves the clock.
-func (st *story) meet(s step) rule.At {
-	st.now = st.now.Add(s.after)
-	if !s.on.IsZero() {
-		st.now = s.on
-	}
-	at := s.at
-	at.Recorded, at.Occurred, at.Units = st.now, st.now.Add(-s.ago), st.units
-	if at.Clocks.Calendar == nil {
-		at.Clocks.Calendar = calendar.China()
-	}
-	if at.Clocks.Policy == nil {
-		at.Clocks.Policy = calendar.DefaultPolicy()
-	}
-	return at
-}
-
-// fold appends a decided event.
-func (st *story) fold(e Event, stamp rule.Stamp) {
-	stamp.Event = stream.Event(stream.Of(stream.Demand, self), "test", len(st.history))
-	st.history = append(st.history, entry{e, stamp})
-	st.state = Evolve(st.state, e, stamp)
-	st.states = append(st.states, st.state)
+	return &story{ruletest.Story[Phase, State, Command, Event]{Stream: stream.Of(stream.Demand, self), State: State{ID: self},
+		Now: morning.Add(-time.Minute), Units: town(), Decide: Decide, Evolve: Evolve, Phase: func(s State) Phase { return s.Phase }}}
 }
 
 // apt makes a command of the clock that names no due instant that of the clock that runs, in its time.
 func (st *story) apt(s step) step {
-	if len(st.state.Running) == 0 {
+	if len(st.State.Running) == 0 {
 		return s
 	}
-	d := st.state.Running[0]
+	d := st.State.Running[0]
 	on := d.Due.Add(time.Second)
-	switch c := s.command.(type) {
+	switch c := s.Command.(type) {
 	case RaiseWarning:
 		if c.ID != "" {
 			return s
 		}
-		if n := st.state.Fired.Of(d.ID).Warned; n < len(d.WarnAt) {
+		if n := st.State.Fired.Of(d.ID).Warned; n < len(d.WarnAt) {
 			on = d.WarnAt[n]
 		}
-		s.command = RaiseWarning{d.ID}
+		s.Command = RaiseWarning{d.ID}
 	case ExpireClock:
 		if c.ID != "" {
 			return s
 		}
-		s.command = ExpireClock{d.ID}
+		s.Command = ExpireClock{d.ID}
 	case RecomputeDeadline:
 		if c.ID == "" {
-			s.command = RecomputeDeadline{ID: d.ID, Reason: c.Reason}
+			s.Command = RecomputeDeadline{ID: d.ID, Reason: c.Reason}
 		}
 		return s
 	default:
 		return s
 	}
-	if on.After(st.now) {
-		s.on = on
+	if on.After(st.Now) {
+		s.On = on
 	}
 	return s
 }
 
-// does takes a step and appends what it decides.
-func (st *story) does(s step) ([]Event, error) {
-	s = st.apt(s)
-	at := st.meet(s)
-	es, err := Decide(st.state, s.command, at)
-	for _, e := range es {
-		st.fold(e, at.Stamp)
-	}
-	return es, err
-}
+// Does takes a step and appends what it decides.
+func (st *story) Does(s step) ([]Event, error) { return st.Story.Does(st.apt(s)) }
 
-// given tells a story whose every step is accepted.
-func given(t *testing.T, steps ...[]step) *story {
+// given tells a story whose every step decides something.
+func given(t ruletest.Test, steps ...[]step) *story {
 	t.Helper()
 	st := begin()
-	for i, s := range slices.Concat(steps...) {
-		if _, err := st.does(s); err != nil {
-			t.Fatalf("given: step %d, %s by %s in %q: %v", i+1, s.command.Name(), s.at.Actor.Role, st.state.Phase, err)
-		}
+	for _, s := range slices.Concat(steps...) {
+		st.Given(t, st.apt(s))
 	}
 	return st
 }
 
 // when appends steps to a beginning.
-func when(beginning []step, steps ...step) []step {
-	return append(slices.Clip(beginning), steps...)
-}
+func when(beginning []step, steps ...step) []step { return ruletest.When(beginning, steps...) }
 
 // dues returns the clocks an event starts, in declared order.
 func dues(e Event) []calendar.Due {

@@ -12,7 +12,6 @@ import (
 	"gridcase/domain/calendar"
 	"gridcase/domain/rule"
 	"gridcase/domain/ruletest"
-	"gridcase/domain/stream"
 )
 
 // hand is a clockwork: what it believes is next, and how it folds what it did. The laws are tried on ours, and on
@@ -24,31 +23,29 @@ type hand struct {
 
 var ours = hand{State.Alarms, Evolve}
 
-type fataler interface{ Fatalf(string, ...any) }
-
 // askClock puts an alarm's command to the dispute at an instant.
-func (st *story) askClock(a rule.Alarm, on time.Time) ([]Event, rule.At, error) {
-	at := rule.At{Stamp: rule.Stamp{Actor: clock, Occurred: on, Recorded: on}, Units: st.units,
+func askClock(st *story, a rule.Alarm, on time.Time) ([]Event, rule.At, error) {
+	at := rule.At{Stamp: rule.Stamp{Actor: clock, Occurred: on, Recorded: on}, Units: st.Units,
 		Clocks: calendar.Rules{Calendar: calendar.China(), Policy: calendar.DefaultPolicy()}}
-	es, err := Decide(st.state, a.Command.(Command), at)
+	es, err := Decide(st.State, a.Command.(Command), at)
 	return es, at, err
 }
 
 // run lets a clock run on a dispute up to an instant, all of it at that instant if the machine was down, and holds it
 // against the laws. What fired is kept in fired.
-func (h hand) run(t fataler, st *story, until time.Time, down bool, fired map[string]bool) {
+func (h hand) run(t ruletest.Test, st *story, until time.Time, down bool, fired map[string]bool) {
 	for n := 0; ; n++ {
-		a, waits := rule.Earliest(h.alarms(st.state))
+		a, waits := rule.Earliest(h.alarms(st.State))
 		if !waits || a.At.After(until) {
 			break
 		}
 		if n == 50 {
 			t.Fatalf("a sweep without end: %s of %s", a.Step, a.ID)
 		}
-		if es, _, err := st.askClock(a, a.At.Add(-time.Second)); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Code != rule.GuardFailed || len(es) > 0 {
+		if es, _, err := askClock(st, a, a.At.Add(-time.Second)); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Code != rule.GuardFailed || len(es) > 0 {
 			t.Fatalf("(a) %s of %s a second early: got %v, %v", a.Step, a.ID, es, err)
 		}
-		if es, _, err := st.askClock(a, a.At); err != nil || len(es) == 0 {
+		if es, _, err := askClock(st, a, a.At); err != nil || len(es) == 0 {
 			t.Fatalf("(a) %s of %s at its time: got %v, %v", a.Step, a.ID, es, err)
 		}
 		if fired[a.Key()] {
@@ -59,36 +56,35 @@ func (h hand) run(t fataler, st *story, until time.Time, down bool, fired map[st
 		switch {
 		case down:
 			on = until
-		case on.Before(st.now):
-			t.Fatalf("%s of %s was due at %s, before what it is about: %s", a.Step, a.ID, a.At, st.now)
+		case on.Before(st.Now):
+			t.Fatalf("%s of %s was due at %s, before what it is about: %s", a.Step, a.ID, a.At, st.Now)
 		}
-		es, at, err := st.askClock(a, on)
+		es, at, err := askClock(st, a, on)
 		if err != nil {
 			t.Fatalf("%s of %s at %s: %v", a.Step, a.ID, on, err)
 		}
-		st.now = on
-		st.foldBy(t, h, at, es...)
+		st.Now = on
+		h.fold(t, st, at, es...)
 	}
-	for _, a := range h.alarms(st.state) {
+	for _, a := range h.alarms(st.State) {
 		if !a.At.After(until) {
 			t.Fatalf("(c) after everything up to %s was carried out, %s of %s waits since %s", until, a.Step, a.ID, a.At)
 		}
 	}
-	for _, d := range st.state.Running { // what ran out at the top is in the log, below it the next step was taken
-		if !d.Due.Add(time.Second).After(until) && !st.state.Fired.Of(d.ID).Expired {
+	for _, d := range st.State.Running { // what ran out at the top is in the log, below it the next step was taken
+		if !d.Due.Add(time.Second).After(until) && !st.State.Fired.Of(d.ID).Expired {
 			t.Fatalf("(b) %s was over at %s, and at %s nothing says so", d.ID, d.Due, until)
 		}
 	}
 }
 
-// foldBy appends events and holds the fold against the laws.
-func (st *story) foldBy(t fataler, h hand, at rule.At, es ...Event) {
+// fold appends events and holds the fold against the laws.
+func (h hand) fold(t ruletest.Test, st *story, at rule.At, es ...Event) {
+	st.Evolve = h.evolve
 	for _, e := range es {
-		stamp := at.Stamp
-		stamp.Event = stream.Event(stream.Of("dispute", self), "test", len(st.history))
-		before, after := st.state, h.evolve(st.state, e, stamp)
-		st.history, st.state, st.states = append(st.history, entry{e, stamp}), after, append(st.states, after)
-		if after.Attention.Level < before.Attention.Level || after.Attention.Rises < before.Attention.Rises {
+		before := st.State
+		st.Fold(at, e)
+		if after := st.State; after.Attention.Level < before.Attention.Level || after.Attention.Rises < before.Attention.Rises {
 			t.Fatalf("(d) attention fell from %+v to %+v with %s", before.Attention, after.Attention, e.EventType())
 		}
 		if up, rises := e.(Escalated); rises && (before.Rung != District || up.To <= max(up.From, before.Attention.Level) || up.Unit == "") {
@@ -98,22 +94,25 @@ func (st *story) foldBy(t fataler, h hand, at rule.At, es ...Event) {
 }
 
 // waits lets anybody try things with a dispute while its clock runs, by a machine that is down now and then.
-func waits(t *rapid.T, h hand, fails fataler) *story {
+func waits(t *rapid.T, h hand, fails ruletest.Test) *story {
 	st := begin()
+	if rapid.IntRange(0, 3).Draw(t, "agreed already") == 0 { // else hardly any agreement would be left to the clock
+		st.Given(fails, isAgreed...)
+	}
 	fired := map[string]bool{}
 	for range rapid.IntRange(1, 25).Draw(t, "steps") {
-		s := anyStep(st.state).Draw(t, "step")
+		s := anyStep(st.State).Draw(t, "step")
 		down := rapid.IntRange(0, 3).Draw(t, "down") == 0
-		then := st.now.Add(s.after)
+		then := st.Now.Add(s.After)
 		h.run(fails, st, then, down, fired) // nothing that is due waits for a person
-		s.after = then.Sub(st.now)
-		at := st.meet(s)
-		es, err := Decide(st.state, s.command, at)
+		s.After = then.Sub(st.Now)
+		at := st.Meet(s)
+		es, err := Decide(st.State, s.Command, at)
 		if err == nil {
-			st.foldBy(fails, h, at, es...)
+			h.fold(fails, st, at, es...)
 		}
 	}
-	h.run(fails, st, st.now.Add(400*day), rapid.Bool().Draw(t, "down at the end"), fired)
+	h.run(fails, st, st.Now.Add(400*day), rapid.Bool().Draw(t, "down at the end"), fired)
 	return st
 }
 
@@ -121,11 +120,11 @@ func TestTheClockKeepsItsLaws(t *testing.T) {
 	seen := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {
 		for range 5 {
-			for _, h := range waits(t, ours, t).history {
-				if h.stamp.Actor != clock {
+			for _, h := range waits(t, ours, t).History {
+				if h.Stamp.Actor != clock {
 					continue
 				}
-				switch e := h.event.(type) {
+				switch e := h.Event.(type) {
 				case WarningRaised:
 					seen["warning "+string(e.Clock)]++
 				default:
@@ -134,18 +133,9 @@ func TestTheClockKeepsItsLaws(t *testing.T) {
 			}
 		}
 	})
-	for _, want := range []string{"warning rung", "warning refer", "warning fulfil", "mediation-declined", "mediation-failed",
-		"dispute-referred-up", "agreement-fulfilled", "dispute-clock-expired", "dispute-escalated"} {
-		if seen[want] == 0 {
-			t.Errorf("%s never happened: nothing was shown about it", want)
-		}
-	}
+	ruletest.Shown(t, seen, "warning rung", "warning refer", "warning fulfil", "mediation-declined", "mediation-failed",
+		"dispute-referred-up", "agreement-fulfilled", "dispute-clock-expired", "dispute-escalated")
 }
-
-// broke ends a trial that a law was broken in.
-type broke string
-
-func (broke) Fatalf(format string, args ...any) { panic(broke(fmt.Sprintf(format, args...))) }
 
 func TestABrokenClockIsFound(t *testing.T) {
 	changed := func(change func(*rule.Alarm)) func(State) []rule.Alarm {
@@ -193,12 +183,7 @@ func TestABrokenClockIsFound(t *testing.T) {
 			found := ""
 			for seed := 1; seed <= 20_000 && found == ""; seed++ {
 				rapid.Custom(func(rt *rapid.T) bool {
-					defer func() {
-						if b, is := recover().(broke); is {
-							found = string(b)
-						}
-					}()
-					waits(rt, h.hand, broke(""))
+					found = ruletest.Failure(func(fails ruletest.Test) { waits(rt, h.hand, fails) })
 					return true
 				}).Example(seed)
 			}
@@ -233,12 +218,12 @@ func TestWhatTheClockDoes(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			st := given(t, c.given...)
-			n := len(st.history)
-			ours.run(t, st, st.now.Add(180*day), false, map[string]bool{})
+			n := len(st.History)
+			ours.run(t, st, st.Now.Add(180*day), false, map[string]bool{})
 			var got []string
-			for _, h := range st.history[n:] {
-				on := h.stamp.Recorded.In(calendar.Zone()).Format("01-02 15:04:05 ")
-				switch e := h.event.(type) {
+			for _, h := range st.History[n:] {
+				on := h.Stamp.Recorded.In(calendar.Zone()).Format("01-02 15:04:05 ")
+				switch e := h.Event.(type) {
 				case WarningRaised:
 					if e.LateBy > 0 {
 						on += "late "
@@ -250,7 +235,7 @@ func TestWhatTheClockDoes(t *testing.T) {
 					got = append(got, on+ruletest.Word(e))
 				}
 			}
-			if len(got) > len(c.want) && len(c.want) > 0 && c.given[len(c.given)-1].command.Name() != "open" {
+			if len(got) > len(c.want) && len(c.want) > 0 && c.given[len(c.given)-1].Command.Name() != "open" {
 				got = got[:len(c.want)] // how it goes on from there is the first line's
 			}
 			if !slices.Equal(got, c.want) {
@@ -262,32 +247,32 @@ func TestWhatTheClockDoes(t *testing.T) {
 
 func TestTheClockAskedTwiceDecidesNothing(t *testing.T) {
 	st := given(t, isTopFailing...)
-	d, _ := st.state.Running.Get(calendar.Refer)
+	d, _ := st.State.Running.Get(calendar.Refer)
 	s := by(clock, ExpireClock{d.ID}, 30*day)
-	at := st.meet(s)
+	at := st.Meet(s)
 	for n := range 2 {
-		es, err := Decide(st.state, s.command, at)
+		es, err := Decide(st.State, s.Command, at)
 		if len(es) != 2-2*n || err != nil {
 			t.Errorf("time %d: got %v, %v", n+1, es, err)
 		}
-		st.fold(at, es...)
+		st.Fold(at, es...)
 	}
-	if es, err := Decide(st.state, RaiseWarning{d.ID}, at); len(es) > 0 || err != nil {
+	if es, err := Decide(st.State, RaiseWarning{d.ID}, at); len(es) > 0 || err != nil {
 		t.Errorf("a warning after the expiry: got %v, %v", es, err)
 	}
 	// The mediator's request that comes again after the clock spoke is a repeat.
-	last := st.history[1]
+	last := st.History[1]
 	repeat := at
-	repeat.Actor, repeat.Occurred = last.stamp.Actor, last.stamp.Occurred
-	if es, err := Decide(st.state, decline, repeat); len(es) > 0 || err != nil {
+	repeat.Actor, repeat.Occurred = last.Stamp.Actor, last.Stamp.Occurred
+	if es, err := Decide(st.State, decline, repeat); len(es) > 0 || err != nil {
 		t.Errorf("declined again: got %v, %v", es, err)
 	}
-	if a := st.state.Attention; a.Level != 5 || a.Unit != city || a.Rule != "E5" {
+	if a := st.State.Attention; a.Level != 5 || a.Unit != city || a.Rule != "E5" {
 		t.Errorf("got the attention %+v", a)
 	}
 	low := given(t, isFailed...)
-	d, _ = low.state.Running.Get(calendar.Refer)
-	if es, err := low.does(by(clock, ExpireClock{d.ID}, 30*day)); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Rule != "P6" {
+	d, _ = low.State.Running.Get(calendar.Refer)
+	if es, err := low.Does(by(clock, ExpireClock{d.ID}, 30*day)); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Rule != "P6" {
 		t.Errorf("below the top rung: got %v, %v, want a refusal under P6", es, err)
 	}
 }

@@ -63,15 +63,15 @@ func TestWhatIsDecided(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			st := given(t, tt.given...)
-			es, err := st.does(tt.when)
+			es, err := st.Does(tt.when)
 			if err != nil || len(es) != 1 {
 				t.Fatalf("got %v, %v, want one event", es, err)
 			}
 			if !rule.Same(es[0], tt.then) {
 				t.Errorf("got %+v, want %+v", es[0], tt.then)
 			}
-			if st.state.Phase != tt.phase {
-				t.Errorf("got state %s, want %s", st.state.Phase, tt.phase)
+			if st.State.Phase != tt.phase {
+				t.Errorf("got state %s, want %s", st.State.Phase, tt.phase)
 			}
 		})
 	}
@@ -80,8 +80,8 @@ func TestWhatIsDecided(t *testing.T) {
 // Only the same person saying the same at the same moment repeats what was said last.
 func TestWhatIsNoRepeat(t *testing.T) {
 	st := given(t, isFulfilled...)
-	at := st.meet(by(med, RecordFulfilment{}, time.Duration(0)))
-	if es, err := Decide(st.state, RecordFulfilment{}, at); es != nil || err != nil {
+	at := st.Meet(by(med, RecordFulfilment{}, time.Duration(0)))
+	if es, err := Decide(st.State, RecordFulfilment{}, at); es != nil || err != nil {
 		t.Errorf("the same again: got %v, %v, want nothing", es, err)
 	}
 	for name, change := range map[string]func(*rule.At){
@@ -90,13 +90,13 @@ func TestWhatIsNoRepeat(t *testing.T) {
 	} {
 		other := at
 		change(&other)
-		if _, err := Decide(st.state, RecordFulfilment{}, other); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Code != rule.WrongState {
+		if _, err := Decide(st.State, RecordFulfilment{}, other); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Code != rule.WrongState {
 			t.Errorf("%s: got %v, want %s", name, err, rule.WrongState)
 		}
 	}
 	st = given(t, isFailed...)
-	at = st.meet(by(med, FailMediation{Reason: "另一个理由"}, time.Duration(0)))
-	if _, err := Decide(st.state, FailMediation{Reason: "另一个理由"}, at); ruletest.Refusal(err) == nil {
+	at = st.Meet(by(med, FailMediation{Reason: "另一个理由"}, time.Duration(0)))
+	if _, err := Decide(st.State, FailMediation{Reason: "另一个理由"}, at); ruletest.Refusal(err) == nil {
 		t.Errorf("another reason: got %v, want a refusal", err)
 	}
 }
@@ -181,22 +181,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{"more time has an end", isMediating, by(med, ExtendRung{Amount: 16, Consent: true}), rule.GuardFailed, "P5"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			st := given(t, tt.given...)
-			before := st.state
-			es, err := st.does(tt.when)
-			r := ruletest.Refusal(err)
-			if r == nil || len(es) > 0 {
-				t.Fatalf("got %v, %v, want a refusal", es, err)
-			}
-			if r.Code != tt.code || r.Rule != tt.rule {
-				t.Errorf("got %s (%s), want %s (%s): %s", r.Code, r.Rule, tt.code, tt.rule, r.Detail.En)
-			}
-			if lack := ruletest.Lack(r, st.state.Phase, Machine); lack != "" {
-				t.Error(lack)
-			}
-			if !reflect.DeepEqual(st.state, before) {
-				t.Error("a refusal changed the state")
-			}
+			given(t, tt.given...).Refuses(t, Machine, tt.when, tt.code, tt.rule)
 		})
 	}
 }
@@ -216,7 +201,7 @@ func TestEachRungHasItsMediators(t *testing.T) {
 	for _, r := range Rungs() {
 		for _, u := range units {
 			st := given(t, by(manager, openAt(r)))
-			_, err := st.does(by(mediatorOf(u), accept))
+			_, err := st.Does(by(mediatorOf(u), accept))
 			if got, want := err == nil, slices.Contains(may[r], u); got != want {
 				t.Errorf("rung %d, mediator of %s: got accepted %v, want %v (%v)", r, u, got, want, err)
 			}
@@ -230,7 +215,7 @@ func TestEachRungHasItsMediators(t *testing.T) {
 // A dispute in one grid is not its neighbour's.
 func TestAGridMediatesOnlyWhatLiesInIt(t *testing.T) {
 	steps := []step{by(manager, Open{Demand: demandID, Rung: Grid, Unit: grid})}
-	if _, err := given(t, steps...).does(by(mediatorOf(nextGrid), accept)); ruletest.Refusal(err) == nil {
+	if _, err := given(t, steps...).Does(by(mediatorOf(nextGrid), accept)); ruletest.Refusal(err) == nil {
 		t.Errorf("the neighbouring grid: got %v, want a refusal", err)
 	}
 	given(t, when(steps, by(mediatorOf(grid), accept), by(mediatorOf(grid), fail), by(mediatorOf(grid), ReferUp{}), by(med, accept))...)
@@ -244,11 +229,11 @@ func TestADisputeSettledOnTheSpotIsOneAppend(t *testing.T) {
 			by(manager, open),
 			by(manager, AcceptMediation{Unit: unit, Consent: true}, time.Duration(0)),
 			by(manager, RecordAgreement{Agreement: signed, FulfilOn: calendar.DateOf(morning)}, time.Duration(0)))
-		if s := st.state; s.Phase != PhaseAgreed || s.Mediator != unit || !s.Since.Equal(s.OpenedAt) {
+		if s := st.State; s.Phase != PhaseAgreed || s.Mediator != unit || !s.Since.Equal(s.OpenedAt) {
 			t.Errorf("got %+v, want agreed by %s when it was opened", s, unit)
 		}
 		// The community, at whose rung it was entered, can still say that it was kept or broken.
-		if _, err := st.does(by(med, breach)); err != nil {
+		if _, err := st.Does(by(med, breach)); err != nil {
 			t.Errorf("settled by %s: the community reports a breach: %v", unit, err)
 		}
 	}
@@ -273,7 +258,7 @@ func TestDueInstants(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			st := given(t, tt.given...)
-			es, err := st.does(tt.when)
+			es, err := st.Does(tt.when)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -281,8 +266,8 @@ func TestDueInstants(t *testing.T) {
 			if got := d.Due.In(calendar.Zone()).Format(time.DateTime); !found || got != tt.want+" 23:59:59" || d.ID != tt.id {
 				t.Errorf("got %s due %s, want %s due %s 23:59:59", d.ID, got, tt.id, tt.want)
 			}
-			if running, _ := st.state.Running.Get(d.Clock); running.ID != d.ID || len(st.state.Running) != 1 {
-				t.Errorf("running %+v, want %s only", st.state.Running, d.ID)
+			if running, _ := st.State.Running.Get(d.Clock); running.ID != d.ID || len(st.State.Running) != 1 {
+				t.Errorf("running %+v, want %s only", st.State.Running, d.ID)
 			}
 		})
 	}
@@ -298,17 +283,17 @@ func TestTheClockActsAfterTheDueSecond(t *testing.T) {
 		{isFailed, ReferUp{}}, {isAgreed, RecordFulfilment{}},
 	} {
 		st := given(t, tt.given...)
-		due, _ := st.state.Running.Next()
-		if _, err := st.does(by(clock, tt.do, due.Add(999*time.Millisecond).Sub(st.now))); ruletest.Refusal(err) == nil {
+		due, _ := st.State.Running.Next()
+		if _, err := st.Does(by(clock, tt.do, due.Add(999*time.Millisecond).Sub(st.Now))); ruletest.Refusal(err) == nil {
 			t.Errorf("%s within the due second: got %v, want a refusal", tt.do.Name(), err)
 		}
-		if es, err := st.does(by(clock, tt.do, time.Millisecond)); len(es) != 1 || err != nil {
+		if es, err := st.Does(by(clock, tt.do, time.Millisecond)); len(es) != 1 || err != nil {
 			t.Errorf("%s a second later: got %v, %v, want one event", tt.do.Name(), es, err)
 		}
 	}
 	st := given(t, isMediating...)
-	due, _ := st.state.Running.Next()
-	if _, err := st.does(by(med, extend, due.Add(999*time.Millisecond).Sub(st.now))); err != nil {
+	due, _ := st.State.Running.Next()
+	if _, err := st.Does(by(med, extend, due.Add(999*time.Millisecond).Sub(st.Now))); err != nil {
 		t.Errorf("an extension within the due second: %v", err)
 	}
 }
@@ -316,8 +301,8 @@ func TestTheClockActsAfterTheDueSecond(t *testing.T) {
 // The clock acts only on a clock that runs, even where a log holds what these rules would not have written.
 func TestTheClockNeedsAClockThatRuns(t *testing.T) {
 	st := given(t, isOpened...)
-	st.state.Running = nil
-	if _, err := st.does(by(clock, DeclineMediation{}, 40*day)); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Rule != "P3" {
+	st.State.Running = nil
+	if _, err := st.Does(by(clock, DeclineMediation{}, 40*day)); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Rule != "P3" {
 		t.Errorf("got %v, want a refusal under P3", err)
 	}
 }
@@ -325,22 +310,22 @@ func TestTheClockNeedsAClockThatRuns(t *testing.T) {
 // Each rung has its own mediator, its own time and its own extension.
 func TestEachRungBeginsAnew(t *testing.T) {
 	st := given(t, when(isMediating, by(med, extend), by(med, fail), by(med, ReferUp{}))...)
-	if s := st.state; s.Rung != Street || s.Mediator != "" || s.Extended || s.Unit != home {
+	if s := st.State; s.Rung != Street || s.Mediator != "" || s.Extended || s.Unit != home {
 		t.Fatalf("got rung %d, mediator %q, extended %v, unit %s, want a fresh rung 3 at %s", s.Rung, s.Mediator, s.Extended, s.Unit, home)
 	}
-	if _, err := st.does(by(med, accept)); ruletest.Refusal(err) == nil {
+	if _, err := st.Does(by(med, accept)); ruletest.Refusal(err) == nil {
 		t.Errorf("the community accepts at the street's rung: got %v, want a refusal", err)
 	}
 	for _, s := range []step{by(atRung[Street], accept), by(atRung[Street], extend), by(atRung[Street], agree)} {
-		if _, err := st.does(s); err != nil {
-			t.Fatalf("%s: %v", s.command.Name(), err)
+		if _, err := st.Does(s); err != nil {
+			t.Fatalf("%s: %v", s.Command.Name(), err)
 		}
 	}
-	stays := st.state.Stays
+	stays := st.State.Stays
 	if len(stays) != 2 || stays[0].Mediator != home || stays[0].Until.IsZero() || stays[1].Mediator != street || !stays[1].Until.IsZero() {
 		t.Errorf("got stays %+v, want one that ended at the community and one that lasts at the street", stays)
 	}
-	if a := st.state.Agreement; a.Rung != Street || a.Hash != signed || a.FulfilOn != summer {
+	if a := st.State.Agreement; a.Rung != Street || a.Hash != signed || a.FulfilOn != summer {
 		t.Errorf("got %+v, want an agreement at the street's rung", a)
 	}
 }
@@ -348,16 +333,16 @@ func TestEachRungBeginsAnew(t *testing.T) {
 // Two futures of one state do not touch each other: states are kept and compared.
 func TestStatesShareNothingThatChanges(t *testing.T) {
 	st := given(t, by(manager, openAt(Grid)))
-	for st.state.Rung < Street {
-		for _, s := range []step{by(atRung[st.state.Rung], decline), by(atRung[st.state.Rung], ReferUp{})} {
-			if _, err := st.does(s); err != nil {
-				t.Fatalf("%s: %v", s.command.Name(), err)
+	for st.State.Rung < Street {
+		for _, s := range []step{by(atRung[st.State.Rung], decline), by(atRung[st.State.Rung], ReferUp{})} {
+			if _, err := st.Does(s); err != nil {
+				t.Fatalf("%s: %v", s.Command.Name(), err)
 			}
 		}
 	}
-	stamp := st.history[0].stamp
-	up := Evolve(st.state, ReferredUp{Rung: District}, stamp)
-	Evolve(st.state, ReferredUp{Rung: Grid}, stamp)
+	stamp := st.History[0].Stamp
+	up := Evolve(st.State, ReferredUp{Rung: District}, stamp)
+	Evolve(st.State, ReferredUp{Rung: Grid}, stamp)
 	if got := up.Stays[len(up.Stays)-1].Rung; got != District {
 		t.Errorf("got rung %d after another future was looked at, want %d", got, District)
 	}
@@ -367,7 +352,7 @@ func TestStatesShareNothingThatChanges(t *testing.T) {
 func TestWhatAStateShows(t *testing.T) {
 	at := func(minutes int) time.Time { return morning.Add(time.Duration(minutes) * time.Minute) }
 	st := given(t, when(isAgreed, by(party, breach), by(med, out))...)
-	got := st.state
+	got := st.State
 	got.last, got.lastStamp, got.before = nil, rule.Stamp{}, nil
 	want := State{
 		ID: self, Phase: PhaseReferredOut, Demand: demandID, Unit: home, Rung: Community, Mediator: home,
@@ -385,15 +370,15 @@ func TestWhatAStateShows(t *testing.T) {
 // A broken agreement is remembered as such until there is another one.
 func TestABrokenAgreementIsRemembered(t *testing.T) {
 	st := given(t, when(isAgreed, by(party, breach))...)
-	if a := st.state.Agreement; !a.Breached || a.Hash != signed {
+	if a := st.State.Agreement; !a.Breached || a.Hash != signed {
 		t.Errorf("got %+v, want it broken", a)
 	}
 	for _, s := range []step{by(med, ReferUp{}), by(atRung[Street], accept), by(atRung[Street], agree)} {
-		if _, err := st.does(s); err != nil {
-			t.Fatalf("%s: %v", s.command.Name(), err)
+		if _, err := st.Does(s); err != nil {
+			t.Fatalf("%s: %v", s.Command.Name(), err)
 		}
 	}
-	if st.state.Agreement.Breached {
+	if st.State.Agreement.Breached {
 		t.Error("the new agreement counts as broken")
 	}
 }
@@ -415,9 +400,9 @@ func TestACalendarThatDoesNotReachIsAnError(t *testing.T) {
 		{isAgreed, by(party, breach, blind)},
 	} {
 		st := given(t, w.given...)
-		es, err := st.does(w.when)
+		es, err := st.Does(w.when)
 		if !errors.Is(err, calendar.ErrUnknownYear) || ruletest.Refusal(err) != nil || len(es) > 0 || !strings.Contains(fmt.Sprint(err), self.String()) {
-			t.Errorf("%s: got %v, %v, want %v about %s", w.when.command.Name(), es, err, calendar.ErrUnknownYear, self)
+			t.Errorf("%s: got %v, %v, want %v about %s", w.when.Command.Name(), es, err, calendar.ErrUnknownYear, self)
 		}
 	}
 }
@@ -432,10 +417,10 @@ func TestAnExtensionIsNoLongerThanTheRung(t *testing.T) {
 	}
 	short := calendar.Rules{Calendar: calendar.China(), Policy: p}
 	st := given(t, by(manager, open, short), by(med, accept, short))
-	if _, err := st.does(by(med, ExtendRung{Amount: 11, Consent: true}, short)); ruletest.Refusal(err) == nil {
+	if _, err := st.Does(by(med, ExtendRung{Amount: 11, Consent: true}, short)); ruletest.Refusal(err) == nil {
 		t.Errorf("11 days on 10: got %v, want a refusal", err)
 	}
-	if _, err := st.does(by(med, ExtendRung{Amount: 10, Consent: true}, short)); err != nil {
+	if _, err := st.Does(by(med, ExtendRung{Amount: 10, Consent: true}, short)); err != nil {
 		t.Errorf("10 days on 10: %v", err)
 	}
 }

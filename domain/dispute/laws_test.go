@@ -2,7 +2,6 @@ package dispute
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -35,11 +34,11 @@ func broken(s State, history []entry, units *orgs.Tree) []string {
 
 	ids := map[string]bool{}
 	for _, h := range history {
-		if d, found := dueOf(h.event); found {
+		if d, found := dueOf(h.Event); found {
 			law(!ids[d.ID], "I15: the due instant %s was given twice", d.ID)
 			ids[d.ID] = true
-			_, anew := h.event.(DeadlineRecomputed) // that may be long after
-			law(anew || d.Due.After(h.stamp.Recorded.Add(-time.Second)), "%s was over when it began", d.ID)
+			_, anew := h.Event.(DeadlineRecomputed) // that may be long after
+			law(anew || d.Due.After(h.Stamp.Recorded.Add(-time.Second)), "%s was over when it began", d.ID)
 		}
 	}
 	law(s.Dues == len(ids), "got %d due instants counted, want %d", s.Dues, len(ids))
@@ -70,21 +69,21 @@ func broken(s State, history []entry, units *orgs.Tree) []string {
 	var ran calendar.Due // the latest due instant recorded
 	extended := 0
 	for _, h := range history {
-		if a := h.stamp.Actor; a.Role == orgs.Mediator {
-			law(a.ID != biased.ID, "a party mediated: %T", h.event)
-			at := rule.At{Stamp: h.stamp, Units: units}
-			law(accepted == "" || bench(at, a.Unit).Code == bench(at, accepted).Code, "%s took it up, %s wrote %T", accepted, a.Unit, h.event)
+		if a := h.Stamp.Actor; a.Role == orgs.Mediator {
+			law(a.ID != biased.ID, "a party mediated: %T", h.Event)
+			at := rule.At{Stamp: h.Stamp, Units: units}
+			law(accepted == "" || bench(at, a.Unit).Code == bench(at, accepted).Code, "%s took it up, %s wrote %T", accepted, a.Unit, h.Event)
 		}
-		if h.stamp.Actor == clock {
-			switch e := h.event.(type) {
+		if h.Stamp.Actor == clock {
+			switch e := h.Event.(type) {
 			case Withdrawn, Escalated:
 			case WarningRaised:
-				law(!h.stamp.Recorded.Before(e.WarnAt), "the clock wrote %T at %s, for %s", e, h.stamp.Recorded, e.WarnAt)
+				law(!h.Stamp.Recorded.Before(e.WarnAt), "the clock wrote %T at %s, for %s", e, h.Stamp.Recorded, e.WarnAt)
 			default:
-				law(h.stamp.Recorded.Sub(ran.Due) >= time.Second, "the clock wrote %T at %s, due %s", h.event, h.stamp.Recorded, ran.Due)
+				law(h.Stamp.Recorded.Sub(ran.Due) >= time.Second, "the clock wrote %T at %s, due %s", h.Event, h.Stamp.Recorded, ran.Due)
 			}
 		}
-		switch e := h.event.(type) {
+		switch e := h.Event.(type) {
 		case MediationAccepted:
 			accepted = e.Unit
 		case ReferredUp:
@@ -95,20 +94,11 @@ func broken(s State, history []entry, units *orgs.Tree) []string {
 		case DeadlineRecomputed:
 			law(e.Clock.Due.After(ran.Due) && e.Clock.OriginalDue.Equal(ran.OriginalDue), "%s was counted anew as %s", ran.Due, e.Clock.Due)
 		}
-		if d, found := dueOf(h.event); found {
+		if d, found := dueOf(h.Event); found {
 			ran = d
 		}
 	}
 	return bs
-}
-
-// refold returns the state after a history.
-func refold(history []entry) State {
-	s := State{ID: self}
-	for _, h := range history {
-		s = Evolve(s, h.event, h.stamp)
-	}
-	return s
 }
 
 // anyStep draws a command of somebody, as often right as wrong. The clock only does what clocks do; a
@@ -159,47 +149,26 @@ func TestTheLawsHoldWhateverIsDone(t *testing.T) {
 			st := begin()
 			for range rapid.IntRange(5, 30).Draw(t, "steps") {
 				anything(t, st, units)
-				reached[st.state.Phase]++
+				reached[st.State.Phase]++
 			}
-			for i, s := range st.states {
-				if !reflect.DeepEqual(refold(st.history[:i+1]), s) {
-					t.Fatalf("the log tells another story of step %d than was seen, or its state changed afterwards", i+1)
-				}
-			}
+			st.Retells(t, State{ID: self})
 			conclude(t, st)
 		}
 	})
-	for _, p := range Machine.States {
-		if reached[p] == 0 {
-			t.Errorf("no run reached %s: nothing was shown about it", p)
-		}
-	}
+	ruletest.Shown(t, reached, Machine.States...)
 }
 
 // anything takes a step, checks what it did, and asks again.
 func anything(t *rapid.T, st *story, units *orgs.Tree) {
-	s := anyStep(st.state).Draw(t, "step")
-	at := st.meet(s)
-	before := st.state
-	es, err := Decide(before, s.command, at)
-	switch r := ruletest.Refusal(err); {
-	case err != nil && r == nil:
-		t.Fatalf("%s by %s in %q: %v", s.command.Name(), at.Actor.ID, before.Phase, err)
-	case r != nil && ruletest.Lack(r, before.Phase, Machine) != "":
-		t.Fatalf("%s by %s in %q: %s", s.command.Name(), at.Actor.ID, before.Phase, ruletest.Lack(r, before.Phase, Machine))
-	case r != nil && len(es) > 0:
-		t.Fatalf("%s was refused and decided %v", s.command.Name(), es)
-	}
-	st.fold(at, es...)
+	s := anyStep(st.State).Draw(t, "step")
+	before := st.State
+	at, es := st.Tries(t, Machine, s)
 	Evolve(before, ReferredUp{Rung: 9}, at.Stamp) // another future of the same state leaves this one alone
-	if bs := broken(st.state, st.history, units); len(bs) > 0 {
-		t.Fatalf("after %s by %s: %q", s.command.Name(), at.Actor.ID, bs)
+	if bs := broken(st.State, st.History, units); len(bs) > 0 {
+		t.Fatalf("after %s by %s: %q", s.Command.Name(), at.Actor.ID, bs)
 	}
 	if len(es) > 0 {
-		at.Recorded = at.Recorded.Add(70 * day) // the answer got lost, and the request comes again much later
-		if again, err := Decide(st.state, s.command, at); len(again) > 0 || err != nil {
-			t.Fatalf("%s asked twice: got %v, %v, want nothing", s.command.Name(), again, err)
-		}
+		st.Repeats(t, s.Command, at, 70*day)
 	}
 }
 
@@ -207,50 +176,50 @@ func anything(t *rapid.T, st *story, units *orgs.Tree) {
 func conclude(t *rapid.T, st *story) {
 	forward := map[Phase]Command{PhaseOpened: DeclineMediation{}, PhaseMediating: FailMediation{}, PhaseAgreed: RecordFulfilment{}, PhaseFailed: ReferUp{}}
 	for range 3 * len(Rungs()) {
-		if st.state.Phase.Terminal() {
+		if st.State.Phase.Terminal() {
 			return
 		}
-		due, _ := st.state.Running.Next()
-		s := by(clock, forward[st.state.Phase], max(due.Add(time.Second).Sub(st.now), time.Second))
-		if st.state.Phase == PhaseFailed && st.state.Rung == District {
+		due, _ := st.State.Running.Next()
+		s := by(clock, forward[st.State.Phase], max(due.Add(time.Second).Sub(st.Now), time.Second))
+		if st.State.Phase == PhaseFailed && st.State.Rung == District {
 			s = by(atRung[District], out)
 		}
-		if _, err := st.does(s); err != nil {
-			t.Fatalf("stuck in %s at rung %d: %v", st.state.Phase, st.state.Rung, err)
+		if _, err := st.Does(s); err != nil {
+			t.Fatalf("stuck in %s at rung %d: %v", st.State.Phase, st.State.Rung, err)
 		}
 	}
-	t.Fatalf("still in %s at rung %d", st.state.Phase, st.state.Rung)
+	t.Fatalf("still in %s at rung %d", st.State.Phase, st.State.Rung)
 }
 
 // Laws that nothing can break prove nothing: each of these stories is false.
 func TestABrokenLawIsFound(t *testing.T) {
 	units := town()
 	for name, spoil := range map[string]func(*story){
-		"a clock outlives the dispute":    func(st *story) { st.state.Running = st.states[0].Running },
-		"two clocks run":                  func(st *story) { st.state.Running = slices.Concat(st.state.Running, st.states[0].Running) },
-		"a due instant is given twice":    func(st *story) { st.history = append(st.history, st.history[0]) },
-		"a due instant is not counted":    func(st *story) { st.state.Dues-- },
-		"a stay never ends":               func(st *story) { st.state.Stays = []Stay{{Rung: Grid}, st.state.Stays[0]} },
-		"a stay ends while it lasts":      func(st *story) { st.state.Stays = []Stay{{Rung: Community, Mediator: home, Until: morning}} },
-		"it stands at another rung":       func(st *story) { st.state.Rung = Street },
-		"nobody mediates":                 func(st *story) { st.state.Mediator = "" },
-		"the agreement is broken":         func(st *story) { st.state.Agreement.Breached = true },
-		"a party is forgotten":            func(st *story) { st.state.Parties = nil },
-		"it ended and goes on":            func(st *story) { st.state.EndedAt = morning },
-		"it left and is there":            func(st *story) { st.state.Target = Court },
-		"a party mediated":                func(st *story) { st.history[2].stamp.Actor = biased },
-		"two grids mediated":              func(st *story) { st.history[2].stamp.Actor = mediatorOf(neighbour) },
-		"the clock was early":             func(st *story) { st.history[2].stamp.Actor = clock },
+		"a clock outlives the dispute":    func(st *story) { st.State.Running = st.States[0].Running },
+		"two clocks run":                  func(st *story) { st.State.Running = slices.Concat(st.State.Running, st.States[0].Running) },
+		"a due instant is given twice":    func(st *story) { st.History = append(st.History, st.History[0]) },
+		"a due instant is not counted":    func(st *story) { st.State.Dues-- },
+		"a stay never ends":               func(st *story) { st.State.Stays = []Stay{{Rung: Grid}, st.State.Stays[0]} },
+		"a stay ends while it lasts":      func(st *story) { st.State.Stays = []Stay{{Rung: Community, Mediator: home, Until: morning}} },
+		"it stands at another rung":       func(st *story) { st.State.Rung = Street },
+		"nobody mediates":                 func(st *story) { st.State.Mediator = "" },
+		"the agreement is broken":         func(st *story) { st.State.Agreement.Breached = true },
+		"a party is forgotten":            func(st *story) { st.State.Parties = nil },
+		"it ended and goes on":            func(st *story) { st.State.EndedAt = morning },
+		"it left and is there":            func(st *story) { st.State.Target = Court },
+		"a party mediated":                func(st *story) { st.History[2].Stamp.Actor = biased },
+		"two grids mediated":              func(st *story) { st.History[2].Stamp.Actor = mediatorOf(neighbour) },
+		"the clock was early":             func(st *story) { st.History[2].Stamp.Actor = clock },
 		"the clock was within the second": func(st *story) { early(st, 999*time.Millisecond) },
 		"an extension came a second time": func(st *story) { extendedTwice(st) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			st := given(t, isAgreed...)
-			if bs := broken(st.state, st.history, units); len(bs) > 0 {
+			if bs := broken(st.State, st.History, units); len(bs) > 0 {
 				t.Fatalf("a true story: %q", bs)
 			}
 			spoil(st)
-			if len(broken(st.state, st.history, units)) == 0 {
+			if len(broken(st.State, st.History, units)) == 0 {
 				t.Error("nothing was found")
 			}
 		})
@@ -259,19 +228,19 @@ func TestABrokenLawIsFound(t *testing.T) {
 
 // early has the clock fail a mediation that soon after the due instant.
 func early(st *story, after time.Duration) {
-	due, _ := st.states[0].Running.Get(calendar.Rung)
-	st.history[2].stamp.Actor, st.history[2].stamp.Recorded = clock, due.Due.Add(after)
+	due, _ := st.States[0].Running.Get(calendar.Rung)
+	st.History[2].Stamp.Actor, st.History[2].Stamp.Recorded = clock, due.Due.Add(after)
 }
 
 // extendedTwice puts two extensions at one rung into the history.
 func extendedTwice(st *story) {
-	first, _ := st.states[0].Running.Get(calendar.Rung)
+	first, _ := st.States[0].Running.Get(calendar.Rung)
 	var es []entry
 	for _, id := range []string{"rung/2/0/8", "rung/2/0/9"} {
 		d := first
 		d.ID = id
-		es = append(es, entry{RungExtended{Amount: 1, RungDue: d}, st.history[1].stamp})
+		es = append(es, entry{Event: RungExtended{Amount: 1, RungDue: d}, Stamp: st.History[1].Stamp})
 	}
-	st.history = slices.Insert(st.history, 2, es...)
-	st.state.Dues += 2
+	st.History = slices.Insert(st.History, 2, es...)
+	st.State.Dues += 2
 }

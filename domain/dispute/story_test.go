@@ -1,11 +1,8 @@
 package dispute
 
 import (
-	"fmt"
 	"reflect"
-	"slices"
 	"strings"
-	"testing"
 	"time"
 
 	"gridcase/domain/calendar"
@@ -93,101 +90,30 @@ var morning = time.Date(2026, 3, 2, 1, 0, 0, 0, time.UTC)
 
 const day = 24 * time.Hour
 
-// step is one command of somebody, in its circumstances.
-type step struct {
-	command Command
-	at      rule.At
-	after   time.Duration // since the step before; a minute if zero
-	ahead   time.Duration // how far in the future it is said to have happened
-}
+type (
+	step  = ruletest.Step[Command]
+	entry = ruletest.Entry[Event]
+	story = ruletest.Story[Phase, State, Command, Event]
+)
 
-// by makes a step. The circumstances follow: facts, the time that has passed, a policy, rules in whole.
+// by makes a step, a minute after the one before. The circumstances follow: other facts, the time that has passed, rules, how long ago it was.
 func by(a rule.Actor, c Command, circumstances ...any) step {
-	s := step{command: c, after: time.Minute}
-	s.at.Actor, s.at.Facts = a, fence
-	for _, x := range circumstances {
-		switch x := x.(type) {
-		case rule.Facts:
-			s.at.Facts = x
-		case time.Duration:
-			s.after = x
-		case calendar.Rules:
-			s.at.Clocks = x
-		case future:
-			s.ahead = time.Duration(x)
-		default:
-			panic(fmt.Sprintf("no circumstance: %T", x))
-		}
-	}
-	return s
+	return ruletest.By(a, c, append([]any{fence}, circumstances...)...)
 }
 
 // future says how long after it was recorded something is said to have happened.
-type future time.Duration
-
-// entry is an event of a stream with its stamp.
-type entry struct {
-	event Event
-	stamp rule.Stamp
-}
-
-// story is a dispute's stream as it is written, and where it stands.
-type story struct {
-	state   State
-	history []entry
-	states  []State // after each event of history
-	now     time.Time
-	units   *orgs.Tree
-}
+func future(d time.Duration) ruletest.Ago { return ruletest.Ago(-d) }
 
 func begin() *story {
-	return &story{state: State{ID: self}, now: morning.Add(-time.Minute), units: town()}
+	return &story{Stream: stream.Of(stream.Dispute, self), State: State{ID: self}, Now: morning.Add(-time.Minute), Units: town(),
+		Decide: Decide, Evolve: Evolve, Phase: func(s State) Phase { return s.Phase }}
 }
 
-// meet completes the circumstances of a step and moves the clock.
-func (st *story) meet(s step) rule.At {
-	st.now = st.now.Add(s.after)
-	at := s.at
-	at.Recorded, at.Occurred, at.Units = st.now, st.now.Add(s.ahead), st.units
-	if at.Clocks.Policy == nil {
-		at.Clocks = calendar.Rules{Calendar: calendar.China(), Policy: calendar.DefaultPolicy()}
-	}
-	return at
-}
-
-// does takes a step and appends what it decides.
-func (st *story) does(s step) ([]Event, error) {
-	at := st.meet(s)
-	es, err := Decide(st.state, s.command, at)
-	st.fold(at, es...)
-	return es, err
-}
-
-// fold appends decided events.
-func (st *story) fold(at rule.At, es ...Event) {
-	for _, e := range es {
-		stamp := at.Stamp
-		stamp.Event = stream.Event(stream.Of("dispute", self), "test", len(st.history))
-		st.history = append(st.history, entry{e, stamp})
-		st.state = Evolve(st.state, e, stamp)
-		st.states = append(st.states, st.state)
-	}
-}
-
-// given tells a story whose every step is accepted.
-func given(t *testing.T, steps ...step) *story {
-	t.Helper()
-	st := begin()
-	for i, s := range steps {
-		if _, err := st.does(s); err != nil {
-			t.Fatalf("given: step %d, %s by %s in %q: %v", i+1, s.command.Name(), s.at.Actor.ID, st.state.Phase, err)
-		}
-	}
-	return st
-}
+// given tells a story whose every step decides something.
+func given(t ruletest.Test, steps ...step) *story { t.Helper(); return begin().Given(t, steps...) }
 
 // when appends steps to a beginning.
-func when(beginning []step, steps ...step) []step { return append(slices.Clip(beginning), steps...) }
+func when(beginning []step, steps ...step) []step { return ruletest.When(beginning, steps...) }
 
 // dueOf returns the due instant that an event records, if it does.
 func dueOf(e Event) (calendar.Due, bool) {

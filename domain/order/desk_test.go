@@ -204,7 +204,7 @@ func given(t testing.TB, steps ...step) *desk {
 	return d
 }
 
-func (d *desk) do(t testing.TB, steps ...step) {
+func (d *desk) do(t failing, steps ...step) {
 	t.Helper()
 	for _, s := range steps {
 		if es, err := d.attempt(s); err != nil || len(es) == 0 {

@@ -14,6 +14,7 @@ import (
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
+	"gridcase/domain/ruletest"
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
 )
@@ -402,7 +403,7 @@ func detours(d *desk, to orgs.UnitCode, days int) []step {
 
 func TestWhateverIsTriedTheInvariantsHoldAndTheEndIsInReach(t *testing.T) {
 	reached := map[order.Phase]int{}
-	problems, legs, rounds := 0, 0, 0
+	far := map[string]int{}
 	rapid.Check(t, func(t *rapid.T) {
 		d := newDesk()
 		if rapid.Bool().Draw(t, "next year unknown") {
@@ -416,6 +417,10 @@ func TestWhateverIsTriedTheInvariantsHoldAndTheEndIsInReach(t *testing.T) {
 			if !same(states[len(states)-1], d.state) {
 				t.Fatalf("folded step by step: got another state than what was kept")
 			}
+		}
+		if rapid.IntRange(0, 3).Draw(t, "begun") == 0 { // chance seldom comes to a third round, or back from a second lead
+			d.do(t, rapid.SampledFrom([][]step{verified, closed, returned}).Draw(t, "from")...)
+			fold(0)
 		}
 		for range rapid.IntRange(1, 60).Draw(t, "steps") {
 			d.now = d.now.Add(rapid.SampledFrom([]time.Duration{time.Second, time.Minute, time.Hour, 20 * time.Hour, 9 * 24 * time.Hour}).Draw(t, "pause"))
@@ -462,9 +467,14 @@ func TestWhateverIsTriedTheInvariantsHoldAndTheEndIsInReach(t *testing.T) {
 			reached[d.state.Phase]++
 		}
 		if d.state.Problem {
-			problems++
+			far["a problem order"]++
 		}
-		legs, rounds = max(legs, len(d.state.Legs)), max(rounds, d.state.Round)
+		if len(d.state.Legs) > 1 {
+			far["a second leg"]++
+		}
+		if d.state.Round > 2 {
+			far["a third round"]++
+		}
 		for range 40 {
 			if d.state.Phase.Terminal() {
 				break
@@ -487,14 +497,8 @@ func TestWhateverIsTriedTheInvariantsHoldAndTheEndIsInReach(t *testing.T) {
 			}
 		}
 	})
-	for _, p := range order.Machine.States {
-		if reached[p] == 0 {
-			t.Errorf("no random history came to %s: the law says nothing about it", p)
-		}
-	}
-	if problems == 0 || legs < 2 || rounds < 3 {
-		t.Errorf("got %d problem orders, at most %d legs and %d rounds: the histories are too tame", problems, legs, rounds)
-	}
+	ruletest.Shown(t, reached, order.Machine.States...)
+	ruletest.Shown(t, far, "a problem order", "a second leg", "a third round")
 }
 
 // TestEvolveAcceptsAnything: what is in the log has happened, in whatever order, and states handed out stay as they are.

@@ -16,6 +16,7 @@ import (
 	"gridcase/domain/order"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
+	"gridcase/domain/ruletest"
 	"gridcase/domain/stream"
 )
 
@@ -345,14 +346,10 @@ func TestEveryCommandIsTriedAndNamedOnce(t *testing.T) {
 }
 
 func TestWhatTheTableDoesNotListIsRefused(t *testing.T) {
-	listed := map[[2]string]bool{}
-	for m := range moves(order.Machine) {
-		listed[[2]string{string(m.from), m.command}] = true
-	}
 	refused := 0
 	for name, d := range positions(t) {
 		for _, s := range tries(d) {
-			if listed[[2]string{string(d.state.Phase), s.what.Name()}] {
+			if ruletest.Actors(order.Machine, d.state.Phase, s.what.Name()) != nil {
 				continue
 			}
 			for _, who := range []rule.Actor{s.who, system, resident} {
@@ -376,24 +373,11 @@ func TestWhatTheTableDoesNotListIsRefused(t *testing.T) {
 }
 
 func TestWhoeverTheTableDoesNotNameIsRefused(t *testing.T) {
-	roles := append(orgs.Roles(), orgs.System)
-	allowed := func(p order.Phase, command string, role orgs.Role) (listed, may bool) {
-		for _, r := range order.Machine.Rows {
-			if r.Command == command && (slices.Contains(r.From, p) || p == "" && len(r.From) == 0) {
-				listed, may = true, may || slices.Contains(r.Actors, role)
-			}
-		}
-		for _, n := range order.Machine.Notes {
-			if n.Command == command && slices.Contains(n.In, p) {
-				listed, may = true, may || slices.Contains(n.Actors, role)
-			}
-		}
-		return listed, may
-	}
 	for name, d := range positions(t) {
 		for _, s := range tries(d) {
-			for _, role := range roles {
-				if listed, may := allowed(d.state.Phase, s.what.Name(), role); !listed || may {
+			named := ruletest.Actors(order.Machine, d.state.Phase, s.what.Name())
+			for _, role := range append(orgs.Roles(), orgs.System) {
+				if named == nil || slices.Contains(named, role) {
 					continue
 				}
 				here := *d

@@ -1,7 +1,6 @@
 package period
 
 import (
-	"regexp"
 	"slices"
 	"testing"
 
@@ -10,14 +9,7 @@ import (
 	"gridcase/domain/ruletest"
 )
 
-// witness is one transition that somebody makes.
-type witness struct {
-	row   string // "" for a note
-	given []step
-	when  step
-}
-
-var witnesses = []witness{
+var witnesses = []ruletest.Witness[Command]{
 	{"Q1", nil, by(ann, open)},
 	{"Q2", isOpen, by(clock, end, toCutOff)},
 	{"Q3", isRating, by(ann, show)},
@@ -52,17 +44,12 @@ var witnesses = []witness{
 
 func testimonies(t *testing.T) []ruletest.Seen[Phase] {
 	t.Helper()
-	var all []ruletest.Seen[Phase]
-	for _, w := range witnesses {
-		st := given(t, w.given...)
-		from := st.state.Phase
-		es, err := st.does(w.when)
-		if err != nil || len(es) == 0 {
-			t.Fatalf("%s, %s in %q: got %d events, %v, want some", w.row, w.when.command.Name(), from, len(es), err)
+	return ruletest.Testimonies(t, begin, witnesses, func(es []Event) (Event, bool) { // the last: figures come before the seal that they are of
+		if len(es) == 0 {
+			return nil, false
 		}
-		all = append(all, ruletest.Seen[Phase]{Row: w.row, Command: w.when.command.Name(), Event: ruletest.Word(es[len(es)-1]), From: from, To: st.state.Phase})
-	}
-	return all
+		return es[len(es)-1], true
+	})
 }
 
 // M2.
@@ -91,91 +78,25 @@ func TestAMistakeInTheTableIsFound(t *testing.T) {
 
 // M1. What the table does not list is refused in every state, whoever asks, and the refusal says what is possible.
 func TestWhatTheTableDoesNotListIsRefused(t *testing.T) {
-	for phase, steps := range reach {
-		for _, c := range commands {
-			listed := slices.ContainsFunc(Machine.Rows, func(r rule.Row[Phase]) bool {
-				return r.Command == c.Name() && (slices.Contains(r.From, phase) || phase == "" && r.From == nil)
-			}) || slices.ContainsFunc(Machine.Notes, func(n rule.Note[Phase]) bool {
-				return n.Command == c.Name() && slices.Contains(n.In, phase)
-			})
-			if listed {
-				continue
-			}
-			for _, a := range []rule.Actor{ann, leader, clock} {
-				st := given(t, steps...)
-				es, err := st.does(by(a, c))
-				r := ruletest.Refusal(err)
-				want := rule.WrongState
-				if phase == PhaseSealed {
-					want = rule.PeriodSealed
-				}
-				if r == nil || r.Code != want || len(es) > 0 {
-					t.Errorf("%s by %s in %q: got %v, %v, want %s", c.Name(), a.ID, phase, es, err, want)
-				} else if lack := ruletest.Lack(r, st.state.Phase, Machine); lack != "" {
-					t.Errorf("%s by %s in %q: %s", c.Name(), a.ID, phase, lack)
-				}
-			}
+	code := func(p Phase) rule.Code {
+		if p == PhaseSealed {
+			return rule.PeriodSealed
 		}
+		return rule.WrongState
 	}
+	ruletest.Unlisted(t, Machine, commands, []rule.Actor{ann, leader, clock}, code, func(p Phase, a rule.Actor, c Command) (Phase, int, error) {
+		return given(t, reach[p]...).Try(by(a, c))
+	})
 }
 
 // Whoever is not in the actors' column is refused, even with all rights elsewhere.
-func TestOnlyTheNamedRolesAct(t *testing.T) {
-	for _, w := range witnesses {
-		st := given(t, w.given...)
-		var allowed []orgs.Role
-		for _, r := range Machine.Rows {
-			if r.Command == w.when.command.Name() {
-				allowed = r.Actors
-			}
-		}
-		for _, n := range Machine.Notes {
-			if n.Command == w.when.command.Name() {
-				allowed = n.Actors
-			}
-		}
-		for _, role := range append(orgs.Roles(), orgs.System) {
-			if slices.Contains(allowed, role) {
-				continue
-			}
-			at := st.meet(w.when)
-			at.Actor.Role = role
-			if r := refusedBy(st.state, w.when.command, at); r == nil || r.Code != rule.RoleMissing {
-				t.Errorf("%s by a %s in %q: got %v, want %s", w.when.command.Name(), role, st.state.Phase, r, rule.RoleMissing)
-			}
-		}
-	}
-}
-
-func refusedBy(s State, c Command, at rule.At) *rule.Refusal {
-	_, err := Decide(s, c, at)
-	return ruletest.Refusal(err)
-}
+func TestOnlyTheNamedRolesAct(t *testing.T) { ruletest.OnlyNamed(t, Machine, begin, witnesses) }
 
 // M3.
 func TestNamesAreUnique(t *testing.T) {
 	events := []Event{Opened{}, Ended{}, ProvisionalPublished{}, FiguresRecorded{}, Sealed{}, RevisionSealed{}, Voided{}, ExclusionRequested{}, ExclusionApproved{},
 		ExclusionRefused{}, ObjectionFiled{}, ObjectionUpheld{}, ObjectionRejected{}, OtherScoreImported{}, WarningRaised{}, ClockExpired{}}
-	stored := regexp.MustCompile(`^[a-z]+(-[a-z]+)+/[1-9]$`)
-	seen := map[string]bool{}
-	for _, e := range events {
-		if n := e.EventType(); seen[n] || !stored.MatchString(n) {
-			t.Errorf("%T is stored as %q: twice, or not of the form", e, n)
-		}
-		seen[e.EventType()] = true
-	}
-	for _, r := range Machine.Rows {
-		if !seen[r.Event+"/1"] {
-			t.Errorf("%s writes %s, which is no event", r.ID, r.Event)
-		}
-	}
-	words := map[string]bool{}
-	for _, c := range commands {
-		if words[c.Name()] {
-			t.Errorf("two commands are called %s", c.Name())
-		}
-		words[c.Name()] = true
-	}
+	ruletest.Names(t, Machine, events, commands)
 	if got, want := len(events), len(Machine.Rows)+len(Machine.Notes); got != want {
 		t.Errorf("got %d events, want %d: one for each command", got, want)
 	}

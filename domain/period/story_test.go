@@ -2,7 +2,6 @@ package period
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 	"gridcase/domain/calendar"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
+	"gridcase/domain/ruletest"
 	"gridcase/domain/stream"
 )
 
@@ -107,112 +107,27 @@ var opening = time.Date(2026, 2, 25, 1, 0, 0, 0, time.UTC)
 
 const aDay = 24 * time.Hour
 
-// step is one command of somebody, in its circumstances.
-type step struct {
-	command Command
-	at      rule.At
-	after   time.Duration // since the step before; a minute if zero
-	id      stream.ID     // of the stream, if it is another one
-}
+type (
+	step  = ruletest.Step[Command]
+	entry = ruletest.Entry[Event]
+	story = ruletest.Story[Phase, State, Command, Event]
+)
 
-// by makes a step. The circumstances follow: facts, a second person, the time that has passed, rules in whole.
+// by makes a step, a minute after the one before. The circumstances follow: other facts, a second person, the time that has passed, rules.
 func by(a rule.Actor, c Command, circumstances ...any) step {
-	s := step{command: c, after: time.Minute}
-	s.at.Actor, s.at.Facts = a, known
-	for _, x := range circumstances {
-		switch x := x.(type) {
-		case rule.Facts:
-			s.at.Facts = x
-		case rule.Actor:
-			s.at.Second = &x
-		case time.Duration:
-			s.after = x
-		case stream.ID:
-			s.id = x
-		case calendar.Rules:
-			s.at.Clocks = x
-		default:
-			panic(fmt.Sprintf("no circumstance: %T", x))
-		}
-	}
-	return s
-}
-
-type entry struct {
-	event Event
-	stamp rule.Stamp
-}
-
-// story is a period's stream as it is written, and where it stands.
-type story struct {
-	state   State
-	history []entry
-	states  []State // after each event of history
-	now     time.Time
-	units   *orgs.Tree
-	spoil   func(*State) // makes the state a wrong one after each event; nil: it stays as it is
+	return ruletest.By(a, c, append([]any{known}, circumstances...)...)
 }
 
 func begin() *story {
-	return &story{state: State{ID: self}, now: opening.Add(-time.Minute), units: town()}
+	return &story{Stream: stream.Of(stream.Period, self), State: State{ID: self}, Now: opening.Add(-time.Minute), Units: town(),
+		Decide: Decide, Evolve: Evolve, Phase: func(s State) Phase { return s.Phase }}
 }
 
-// meet completes the circumstances of a step and moves the clock.
-func (st *story) meet(s step) rule.At {
-	st.now = st.now.Add(s.after)
-	if !s.id.IsZero() {
-		st.state.ID = s.id
-	}
-	at := s.at
-	at.Recorded, at.Occurred, at.Units = st.now, st.now, st.units
-	if at.Clocks.Policy == nil {
-		at.Clocks = calendar.Rules{Calendar: calendar.China(), Policy: calendar.DefaultPolicy()}
-	}
-	return at
-}
-
-// does takes a step and appends what it decides.
-func (st *story) does(s step) ([]Event, error) {
-	at := st.meet(s)
-	es, err := Decide(st.state, s.command, at)
-	st.fold(at, es...)
-	return es, err
-}
-
-// fold appends decided events.
-func (st *story) fold(at rule.At, es ...Event) {
-	for _, e := range es {
-		stamp := at.Stamp
-		stamp.Event = stream.Event(stream.Of(stream.Period, self), "test", len(st.history))
-		st.history = append(st.history, entry{e, stamp})
-		st.state = Evolve(st.state, e, stamp)
-		if st.spoil != nil {
-			st.spoil(&st.state)
-		}
-		st.states = append(st.states, st.state)
-	}
-}
-
-// failing is what a story needs of a test.
-type failing interface {
-	Helper()
-	Fatalf(format string, args ...any)
-}
-
-// given tells a story whose every step is accepted.
-func given(t failing, steps ...step) *story {
-	t.Helper()
-	st := begin()
-	for i, s := range steps {
-		if es, err := st.does(s); err != nil || len(es) == 0 {
-			t.Fatalf("given: step %d, %s by %s in %q: got %v, %v", i+1, s.command.Name(), s.at.Actor.ID, st.state.Phase, es, err)
-		}
-	}
-	return st
-}
+// given tells a story whose every step decides something.
+func given(t ruletest.Test, steps ...step) *story { t.Helper(); return begin().Given(t, steps...) }
 
 // when appends steps to a beginning.
-func when(beginning []step, steps ...step) []step { return append(slices.Clip(beginning), steps...) }
+func when(beginning []step, steps ...step) []step { return ruletest.When(beginning, steps...) }
 
 // dues returns the due instants that an event records.
 func dues(e Event) []calendar.Due {

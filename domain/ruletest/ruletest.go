@@ -12,9 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"gridcase/domain/calendar"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
 )
@@ -223,21 +221,4 @@ func Lack[S ~string](r *rule.Refusal, state S, m rule.Machine[S]) string {
 func Word(e interface{ EventType() string }) string {
 	name, _, _ := strings.Cut(e.EventType(), "/")
 	return name
-}
-
-// Shut are the rules when a correction has taken all of 213 days off, from one on, and natural days roll: whatever is counted in days,
-// or in hours of service, falls later. All of the days must lie in 2026.
-func Shut(from time.Time) calendar.Rules {
-	n := calendar.Notice{Year: 2026, Source: "https://example.org/shut"}
-	first := calendar.DateOf(from)
-	for d := first; d <= first+212; d++ {
-		n.Off = append(n.Off, d)
-	}
-	c, err := calendar.China().With(n)
-	if err != nil {
-		panic(err)
-	}
-	p := calendar.DefaultPolicy()
-	p.NaturalRoll = calendar.NextWorkingDay
-	return calendar.Rules{Calendar: c, Policy: p}
 }

@@ -52,15 +52,15 @@ func TestWhatIsDecided(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			st := given(t, tt.given...)
-			es, err := st.does(tt.when)
+			es, err := st.Does(tt.when)
 			if err != nil || len(es) != 1 {
 				t.Fatalf("got %v, %v, want one event", es, err)
 			}
 			if !reflect.DeepEqual(es[0], tt.then) {
 				t.Errorf("got  %+v\nwant %+v", es[0], tt.then)
 			}
-			if st.state.Phase != tt.phase {
-				t.Errorf("got state %s, want %s", st.state.Phase, tt.phase)
+			if st.State.Phase != tt.phase {
+				t.Errorf("got state %s, want %s", st.State.Phase, tt.phase)
 			}
 		})
 	}
@@ -115,21 +115,10 @@ func TestWhatIsRefused(t *testing.T) {
 		{"or discard", isDraft, by(far, discard), rule.OutsideJuris, "S4"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			st := given(t, tt.given...)
-			es, err := st.does(tt.when)
-			r := ruletest.Refusal(err)
-			if r == nil || len(es) > 0 {
-				t.Fatalf("got %v, %v, want a refusal", es, err)
-			}
-			if r.Code != tt.code || r.Rule != tt.rule {
-				t.Errorf("got %s (%s): %s; want %s (%s)", r.Code, r.Rule, r.Detail.En, tt.code, tt.rule)
-			}
-			if lack := ruletest.Lack(r, st.state.Phase, Machine); lack != "" {
-				t.Error(lack)
-			}
+			given(t, tt.given...).Refuses(t, Machine, tt.when, tt.code, tt.rule)
 		})
 	}
-	at := begin().meet(by(ann, write))
+	at := begin().Meet(by(ann, write))
 	at.Occurred = at.Recorded.Add(time.Second)
 	if _, err := Decide(State{ID: self}, write, at); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Rule != "I18" {
 		t.Errorf("in the future: got %v, want I18", err)
@@ -142,7 +131,7 @@ func TestEveryFaultIsSaidAtOnce(t *testing.T) {
 	st := given(t, by(ann, Draft{Scheme: altered(func(s *assessment.Scheme) {
 		s.Other, s.Every, s.Basis = assessment.Whole(110), "week", ""
 	})}))
-	_, err := st.does(by(ann, publish, ben))
+	_, err := st.Does(by(ann, publish, ben))
 	r := ruletest.Refusal(err)
 	if r == nil || r.Code != rule.WeightBelowFloor {
 		t.Fatalf("got %v, want %s", err, rule.WeightBelowFloor)
@@ -159,31 +148,31 @@ func TestEveryFaultIsSaidAtOnce(t *testing.T) {
 
 func TestWhatIsSoAlreadyDecidesNothing(t *testing.T) {
 	st := given(t, isDraft...)
-	if es, err := st.does(by(ann, Amend{Scheme: write.Scheme})); es != nil || err != nil {
+	if es, err := st.Does(by(ann, Amend{Scheme: write.Scheme})); es != nil || err != nil {
 		t.Errorf("amended to what it says: got %v, %v, want nothing", es, err)
 	}
 	for _, w := range witnesses {
-		st := given(t, w.given...)
-		at := st.meet(w.when)
-		es, err := Decide(st.state, w.when.command, at)
+		st := given(t, w.Given...)
+		at := st.Meet(w.When)
+		es, err := Decide(st.State, w.When.Command, at)
 		if err != nil || len(es) != 1 {
 			t.Fatal(es, err)
 		}
-		after := Evolve(st.state, es[0], at.Stamp)
+		after := Evolve(st.State, es[0], at.Stamp)
 		at.Recorded = at.Recorded.Add(time.Hour)
-		if again, err := Decide(after, w.when.command, at); again != nil || err != nil {
-			t.Errorf("%s twice: got %v, %v, want nothing", w.when.command.Name(), again, err)
+		if again, err := Decide(after, w.When.Command, at); again != nil || err != nil {
+			t.Errorf("%s twice: got %v, %v, want nothing", w.When.Command.Name(), again, err)
 		}
 	}
 }
 
 func TestAFactSaysWhatPeriodsAskFor(t *testing.T) {
 	st := given(t, isPublished...)
-	want := rule.SchemeFact{ID: self, Phase: "published", Unit: district, Version: 1, Hash: hashed(t, write.Scheme), Published: st.now, Scheme: write.Scheme}
-	if got := st.state.Fact(); !reflect.DeepEqual(got, want) {
+	want := rule.SchemeFact{ID: self, Phase: "published", Unit: district, Version: 1, Hash: hashed(t, write.Scheme), Published: st.Now, Scheme: write.Scheme}
+	if got := st.State.Fact(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
-	if got := Needs(st.state, retire).Applying; got != self {
+	if got := Needs(st.State, retire).Applying; got != self {
 		t.Errorf("retiring asks for the periods of %s, want %s", got, self)
 	}
 	if got := Needs(State{}, Draft{Follows: first}).Schemes; len(got) != 1 || got[0] != first {
@@ -199,7 +188,7 @@ func TestLawAPublishedSchemeNeverChanges(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		st := begin()
 		if rapid.Bool().Draw(t, "drafted") {
-			if _, err := st.does(by(ann, write)); err != nil {
+			if _, err := st.Does(by(ann, write)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -208,28 +197,28 @@ func TestLawAPublishedSchemeNeverChanges(t *testing.T) {
 			s := by(rapid.SampledFrom(people).Draw(t, "actor"), c)
 			if rapid.Bool().Draw(t, "confirmed") {
 				second := rapid.SampledFrom(people).Draw(t, "second")
-				s.at.Second = &second
+				s.At.Second = &second
 			}
-			if _, err := st.does(s); err != nil && (ruletest.Refusal(err) == nil || ruletest.Lack(ruletest.Refusal(err), st.state.Phase, Machine) != "") {
+			if _, err := st.Does(s); err != nil && (ruletest.Refusal(err) == nil || ruletest.Lack(ruletest.Refusal(err), st.State.Phase, Machine) != "") {
 				t.Fatalf("%s: %v", c.Name(), err)
 			}
 		}
 		var wording assessment.Scheme
-		for i, h := range st.history {
-			switch e := h.event.(type) {
+		for i, h := range st.History {
+			switch e := h.Event.(type) {
 			case Drafted:
 				wording = e.Scheme
 			case Amended:
 				wording = e.Scheme
 			case Published:
 				published++
-				if got, _ := assessment.Hash(st.state.Scheme); got != e.Hash || !reflect.DeepEqual(wording, st.state.Scheme) || len(assessment.Validate(wording)) > 0 {
-					t.Fatalf("published %s, now it says %+v", e.Hash, st.state.Scheme)
+				if got, _ := assessment.Hash(st.State.Scheme); got != e.Hash || !reflect.DeepEqual(wording, st.State.Scheme) || len(assessment.Validate(wording)) > 0 {
+					t.Fatalf("published %s, now it says %+v", e.Hash, st.State.Scheme)
 				}
-				if h.stamp.Second == nil || h.stamp.Second.ID == h.stamp.Actor.ID || !town().Within(district, rule.Seat(town(), *h.stamp.Second)) && st.state.Unit == district {
-					t.Fatalf("published by %+v and %+v", h.stamp.Actor, h.stamp.Second)
+				if h.Stamp.Second == nil || h.Stamp.Second.ID == h.Stamp.Actor.ID || !town().Within(district, rule.Seat(town(), *h.Stamp.Second)) && st.State.Unit == district {
+					t.Fatalf("published by %+v and %+v", h.Stamp.Actor, h.Stamp.Second)
 				}
-				if left := len(st.history) - i - 1; left > 1 {
+				if left := len(st.History) - i - 1; left > 1 {
 					t.Fatalf("%d events follow", left)
 				}
 			}

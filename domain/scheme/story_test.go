@@ -2,13 +2,12 @@ package scheme
 
 import (
 	"fmt"
-	"slices"
-	"testing"
 	"time"
 
 	"gridcase/domain/assessment"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
+	"gridcase/domain/ruletest"
 	"gridcase/domain/stream"
 )
 
@@ -55,76 +54,27 @@ var (
 	}}
 )
 
-// step is one command of somebody, in its circumstances.
-type step struct {
-	command Command
-	at      rule.At
-}
+type (
+	step  = ruletest.Step[Command]
+	entry = ruletest.Entry[Event]
+	story = ruletest.Story[Phase, State, Command, Event]
+)
 
-// by makes a step. The circumstances follow: facts, a second person.
+// by makes a step. The circumstances follow: other facts, a second person.
 func by(a rule.Actor, c Command, circumstances ...any) step {
-	s := step{command: c}
-	s.at.Actor, s.at.Facts = a, known
-	for _, x := range circumstances {
-		switch x := x.(type) {
-		case rule.Facts:
-			s.at.Facts = x
-		case rule.Actor:
-			s.at.Second = &x
-		default:
-			panic(fmt.Sprintf("no circumstance: %T", x))
-		}
-	}
-	return s
+	return ruletest.By(a, c, append([]any{known}, circumstances...)...)
 }
 
-type entry struct {
-	event Event
-	stamp rule.Stamp
+func begin() *story {
+	return &story{Stream: stream.Of(stream.Scheme, self), State: State{ID: self}, Now: morning, Units: town(),
+		Decide: Decide, Evolve: Evolve, Phase: func(s State) Phase { return s.Phase }}
 }
 
-// story is a scheme's stream as it is written, and where it stands.
-type story struct {
-	state   State
-	history []entry
-	now     time.Time
-}
-
-func begin() *story { return &story{state: State{ID: self}, now: morning} }
-
-// meet completes the circumstances of a step and moves the clock.
-func (st *story) meet(s step) rule.At {
-	st.now = st.now.Add(time.Minute)
-	at := s.at
-	at.Recorded, at.Occurred, at.Units = st.now, st.now, town()
-	return at
-}
-
-// does takes a step and appends what it decides.
-func (st *story) does(s step) ([]Event, error) {
-	at := st.meet(s)
-	es, err := Decide(st.state, s.command, at)
-	for _, e := range es {
-		st.history = append(st.history, entry{e, at.Stamp})
-		st.state = Evolve(st.state, e, at.Stamp)
-	}
-	return es, err
-}
-
-// given tells a story whose every step is accepted.
-func given(t testing.TB, steps ...step) *story {
-	t.Helper()
-	st := begin()
-	for i, s := range steps {
-		if es, err := st.does(s); err != nil || len(es) == 0 {
-			t.Fatalf("given: step %d, %s in %q: got %v, %v", i+1, s.command.Name(), st.state.Phase, es, err)
-		}
-	}
-	return st
-}
+// given tells a story whose every step decides something.
+func given(t ruletest.Test, steps ...step) *story { t.Helper(); return begin().Given(t, steps...) }
 
 // when appends steps to a beginning.
-func when(beginning []step, steps ...step) []step { return append(slices.Clip(beginning), steps...) }
+func when(beginning []step, steps ...step) []step { return ruletest.When(beginning, steps...) }
 
 // altered returns the default scheme with a change.
 func altered(change func(*assessment.Scheme)) assessment.Scheme {

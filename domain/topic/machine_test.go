@@ -1,7 +1,6 @@
 package topic
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +12,7 @@ import (
 	"gridcase/domain/demand"
 	"gridcase/domain/orgs"
 	"gridcase/domain/rule"
+	"gridcase/domain/ruletest"
 )
 
 // rowSteps takes every row of the table, by its number in the rule book.
@@ -26,11 +26,6 @@ var noteSteps = map[string]step{
 	"hold-deliberation": holds, "publish-result": publishes, "support": supports,
 	"note-demand-reopened": notes, "mark-ready-to-conclude": marksReady, "raise-warning": warns, "expire-clock": expires,
 	"recompute-deadline": recounts,
-}
-
-// alone reports whether one event was decided, and nothing with it but an escalation.
-func alone(events []Event) bool {
-	return len(events) > 0 && !slices.ContainsFunc(events[1:], func(e Event) bool { _, rides := e.(Escalated); return !rides })
 }
 
 // noteWay is the way to a state in which a note can be taken.
@@ -57,11 +52,12 @@ func disagreements(t *testing.T, m rule.Machine[Phase]) (faults []string) {
 			faults = append(faults, fmt.Sprintf("%s from %q: the command is %s, the table says %s", id, from, c.Name(), command))
 		}
 		events, err := p.do(st)
-		if err != nil || !alone(events) {
+		e, alone := ruletest.Leading[Escalated](events)
+		if err != nil || !alone {
 			faults = append(faults, fmt.Sprintf("%s from %q: got %v, %v", id, from, events, err))
 			return
 		}
-		if got, _, _ := strings.Cut(events[0].EventType(), "/"); got != event {
+		if got := ruletest.Word(e); got != event {
 			faults = append(faults, fmt.Sprintf("%s from %q: the event is %s, the table says %s", id, from, got, event))
 		}
 		if got := p.state().Phase; got != to {
@@ -194,34 +190,12 @@ var commands = []Command{Propose{}, OpenDeliberation{}, Merge{}, Drop{}, OpenVot
 
 // TestWhatTheTableDoesNotListIsRefused asks every command in every state (M1).
 func TestWhatTheTableDoesNotListIsRefused(t *testing.T) {
-	listed := func(p Phase, command string) bool {
-		for _, r := range Machine.Rows {
-			if r.Command == command && (p == "" && len(r.From) == 0 || slices.Contains(r.From, p)) {
-				return true
-			}
-		}
-		return slices.ContainsFunc(Machine.Notes, func(n rule.Note[Phase]) bool { return n.Command == command && slices.Contains(n.In, p) })
-	}
-	refused := 0
-	for _, phase := range append([]Phase{""}, Machine.States...) {
-		for _, c := range commands {
-			if listed(phase, c.Name()) {
-				continue
-			}
-			refused++
-			p := given(t, path(phase)...)
-			st := step{who: system, wait: day}
-			events, err := p.do(st.asking(anything(c)))
-			var r *rule.Refusal
-			if !errors.As(err, &r) || r.Code != rule.WrongState || len(events) > 0 {
-				t.Errorf("%s when %q: got %v, %v; want wrong_state", c.Name(), phase, events, err)
-				continue
-			}
-			if r.State != string(phase) || !slices.Equal(r.Possible, Machine.Possible(phase)) {
-				t.Errorf("%s when %q: got state %q, possible %q; want %q", c.Name(), phase, r.State, r.Possible, Machine.Possible(phase))
-			}
-		}
-	}
+	refused := ruletest.Unlisted(t, Machine, commands, []rule.Actor{system}, ruletest.WrongState, func(phase Phase, who rule.Actor, c Command) (Phase, int, error) {
+		p := given(t, path(phase)...)
+		in := p.state().Phase
+		events, err := p.do(step{who: who, wait: day, cmd: anything(c)})
+		return in, len(events), err
+	})
 	if want := 11*len(commands) - transitions(); refused != want {
 		t.Errorf("got %d pairs refused, want %d", refused, want)
 	}

@@ -88,15 +88,15 @@ func TestWhatIsDecided(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			st := given(t, tt.given...)
-			es, err := st.does(tt.when)
+			es, err := st.Does(tt.when)
 			if err != nil || len(es) != 1 {
 				t.Fatalf("got %v, %v, want one event", es, err)
 			}
 			if !rule.Same(es[0], tt.then) && !same(es[0], tt.then) {
 				t.Errorf("got  %+v\nwant %+v", es[0], tt.then)
 			}
-			if st.state.Phase != tt.phase {
-				t.Errorf("got state %s, want %s", st.state.Phase, tt.phase)
+			if st.State.Phase != tt.phase {
+				t.Errorf("got state %s, want %s", st.State.Phase, tt.phase)
 			}
 		})
 	}
@@ -117,7 +117,7 @@ func same(a, b Event) bool {
 // A whistle says who is called where, for what; everybody with a clock of the own.
 func TestAWhistleCallsEverybodyByAClock(t *testing.T) {
 	st := given(t, by(desker, Blow{Units: blow.Units, Class: Urgent, Place: grid, Spot: blow.Spot, Task: blow.Task, Demand: demandID, Topic: topicID, Order: orderID}))
-	b := st.history[0].event.(Blown)
+	b := st.History[0].Event.(Blown)
 	if b.Street != street || b.Place != grid || b.Spot != blow.Spot || b.Task != blow.Task || b.Demand != demandID || b.Topic != topicID || b.Order != orderID || b.Class != Urgent {
 		t.Errorf("got %+v", b)
 	}
@@ -128,11 +128,11 @@ func TestAWhistleCallsEverybodyByAClock(t *testing.T) {
 		}
 	}
 	st = given(t, by(leader, Blow{Units: blow.Units[:1], Class: Normal, Task: "联合检查"}))
-	b = st.history[0].event.(Blown)
+	b = st.History[0].Event.(Blown)
 	if d := b.Units[0].ReportIn; !d.Due.Equal(morning.Add(day)) || b.Place != street {
 		t.Errorf("a normal whistle: got due %s at %s, want %s at %s", d.Due, b.Place, morning.Add(day), street)
 	}
-	if d := given(t, isConcluded...).state.Running; len(d) != 1 || d[0].ID != "score/1/0/4" || d[0].Due.In(calendar.Zone()).Format(time.DateTime) != "2026-03-05 23:59:59" {
+	if d := given(t, isConcluded...).State.Running; len(d) != 1 || d[0].ID != "score/1/0/4" || d[0].Due.In(calendar.Zone()).Format(time.DateTime) != "2026-03-05 23:59:59" {
 		t.Errorf("to score: got %+v, want three working days", d)
 	}
 }
@@ -148,14 +148,14 @@ func TestAStreetSummonsWhatWorksForItsArea(t *testing.T) {
 	for _, u := range append(all, grid, "150199", "") {
 		c := blow
 		c.Units = []orgs.UnitCode{u}
-		_, err := begin().does(by(desker, c))
+		_, err := begin().Does(by(desker, c))
 		if got, want := err == nil, slices.Contains(may, u); got != want {
 			t.Errorf("summon %q: got accepted %v, want %v (%v)", u, got, want, err)
 		}
 	}
 	for _, a := range []orgs.UnitCode{district, city, home, agency, grid, department, "150199", ""} {
 		for _, r := range desk {
-			_, err := begin().does(by(person(r, a), blow))
+			_, err := begin().Does(by(person(r, a), blow))
 			if got := ruletest.Refusal(err); got == nil || got.Code != rule.OutsideJuris {
 				t.Errorf("a whistle by the %s of %q: got %v, want %s", r, a, err, rule.OutsideJuris)
 			}
@@ -254,22 +254,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{"another district's evaluator judges nobody here", isScored, by(person(orgs.Evaluator, nextDistrict), rescore), rule.OutsideJuris, "W5"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			st := given(t, tt.given...)
-			before := st.state
-			es, err := st.does(tt.when)
-			r := ruletest.Refusal(err)
-			if r == nil || len(es) > 0 {
-				t.Fatalf("got %v, %v, want a refusal", es, err)
-			}
-			if r.Code != tt.code || r.Rule != tt.rule {
-				t.Errorf("got %s (%s), want %s (%s): %s", r.Code, r.Rule, tt.code, tt.rule, r.Detail.En)
-			}
-			if lack := ruletest.Lack(r, st.state.Phase, Machine); lack != "" {
-				t.Error(lack)
-			}
-			if !reflect.DeepEqual(st.state, before) {
-				t.Error("a refusal changed the state")
-			}
+			given(t, tt.given...).Refuses(t, Machine, tt.when, tt.code, tt.rule)
 		})
 	}
 }
@@ -278,7 +263,7 @@ func TestWhatIsRefused(t *testing.T) {
 func TestAMemberDoesNotJudgeItsTeam(t *testing.T) {
 	st := given(t, by(desker, Blow{Units: []orgs.UnitCode{team}, Class: Normal, Task: "整治"}))
 	for _, u := range []orgs.UnitCode{team, agency, department} {
-		if _, err := st.does(by(person(orgs.Arbiter, u), ExcuseUnit{Unit: team, Reason: "x"})); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Code != rule.SameUnit {
+		if _, err := st.Does(by(person(orgs.Arbiter, u), ExcuseUnit{Unit: team, Reason: "x"})); ruletest.Refusal(err) == nil || ruletest.Refusal(err).Code != rule.SameUnit {
 			t.Errorf("excused by %s: got %v, want %s", u, err, rule.SameUnit)
 		}
 	}
@@ -313,7 +298,7 @@ func TestTheFiguresOfACard(t *testing.T) {
 func TestLateStayedOutcome24Is69(t *testing.T) {
 	st := given(t, by(desker, blow), by(desker, arrive, 45*time.Minute), by(clock, absent), by(clock, MarkAbsent{ID: "report_in/2/0/2"}),
 		by(desker, release), by(desker, finish), by(leader, Score{Marks: []Mark{{agency, 24, "及时补位"}, {department, 0, "未到"}, {utility, 0, "未到"}}}))
-	if u, _ := st.state.Unit(agency); u.Card == nil || u.Card.Score != 6900 || u.Standing() != Late {
+	if u, _ := st.State.Unit(agency); u.Card == nil || u.Card.Score != 6900 || u.Standing() != Late {
 		t.Errorf("got %+v, want a card of 69.00 for a unit that was late", u.Card)
 	}
 }
@@ -331,7 +316,7 @@ func TestTheClockHasNothingToSayAnyMore(t *testing.T) {
 		"the warning came too late":    {isOnSite, RaiseWarning{ID: "report_in/1/0/1"}},
 		"a warning was given":          {when(isOpen, by(clock, warn, time.Hour)), warn},
 	} {
-		if es, err := given(t, tt.given...).does(by(clock, tt.what, 2*time.Hour)); err != nil || len(es) > 0 {
+		if es, err := given(t, tt.given...).Does(by(clock, tt.what, 2*time.Hour)); err != nil || len(es) > 0 {
 			t.Errorf("%s: got %v, %v, want nothing", name, es, err)
 		}
 	}
@@ -340,13 +325,13 @@ func TestTheClockHasNothingToSayAnyMore(t *testing.T) {
 // A later arrival leaves the absence standing, in the log and in the state; it is late, and gets a card as such.
 func TestAnArrivalLeavesTheAbsenceStanding(t *testing.T) {
 	st := given(t, by(desker, blow), by(clock, MarkAbsent{ID: "report_in/1/0/1"}, time.Hour), by(desker, arrive))
-	u, _ := st.state.Unit(agency)
-	if !u.Absent || !u.Late || u.Standing() != Late || slices.Contains(running(st.state), u.Due.ID) {
-		t.Errorf("got %+v, running %v", u, running(st.state))
+	u, _ := st.State.Unit(agency)
+	if !u.Absent || !u.Late || u.Standing() != Late || slices.Contains(running(st.State), u.Due.ID) {
+		t.Errorf("got %+v, running %v", u, running(st.State))
 	}
 	// Who was there in time, and was entered after the clock had spoken, was on time (rule I18).
 	st = given(t, by(desker, blow), by(clock, MarkAbsent{ID: "report_in/1/0/1"}, time.Hour), by(desker, arrive, time.Minute, ago(50*time.Minute)))
-	if u, _ := st.state.Unit(agency); !u.Absent || u.Late || u.Standing() != OnTime {
+	if u, _ := st.State.Unit(agency); !u.Absent || u.Late || u.Standing() != OnTime {
 		t.Errorf("entered later: got %+v, %s", u, u.Standing())
 	}
 }
@@ -354,10 +339,10 @@ func TestAnArrivalLeavesTheAbsenceStanding(t *testing.T) {
 // A state says what lists and files show.
 func TestWhatAStateShows(t *testing.T) {
 	st := given(t, isScored...)
-	got := st.state
+	got := st.State
 	got.last, got.lastStamp, got.before = nil, rule.Stamp{}, nil
-	due := func(i int) calendar.Due { return st.history[0].event.(Blown).Units[i].ReportIn }
-	cards := st.history[len(st.history)-1].event.(Scored).Cards
+	due := func(i int) calendar.Due { return st.History[0].Event.(Blown).Units[i].ReportIn }
+	cards := st.History[len(st.History)-1].Event.(Scored).Cards
 	want := State{
 		ID: self, Phase: PhaseScored, Street: street, Class: Urgent, Place: home, Spot: blow.Spot, Task: blow.Task, Demand: demandID,
 		Units: []Unit{
@@ -372,11 +357,11 @@ func TestWhatAStateShows(t *testing.T) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	for phase, steps := range map[Standing][]step{Awaited: isOpen, Void: isCancelled, Spared: when(isOpen, by(desker, finish)), Absent: when(isOpen, by(desker, finish, time.Hour))} {
-		if u, _ := given(t, steps...).state.Unit(agency); u.Standing() != phase {
+		if u, _ := given(t, steps...).State.Unit(agency); u.Standing() != phase {
 			t.Errorf("got %s, want %s", u.Standing(), phase)
 		}
 	}
-	if u, _ := given(t, when(isScored, by(evaluator, rescore))...).state.Unit(utility); u.Standing() != Late {
+	if u, _ := given(t, when(isScored, by(evaluator, rescore))...).State.Unit(utility); u.Standing() != Late {
 		t.Errorf("after an objection: got %s, want %s", u.Standing(), Late)
 	}
 }
@@ -386,13 +371,13 @@ func TestACalendarThatDoesNotReachIsAnError(t *testing.T) {
 	p := calendar.DefaultPolicy()
 	p.Missing = calendar.RefuseUncertain
 	blind := calendar.Rules{Calendar: calendar.China().Without(2026), Policy: p}
-	es, err := given(t, isReleased...).does(by(desker, finish, blind))
+	es, err := given(t, isReleased...).Does(by(desker, finish, blind))
 	if !errors.Is(err, calendar.ErrUnknownYear) || ruletest.Refusal(err) != nil || len(es) > 0 || !strings.Contains(fmt.Sprint(err), self.String()) {
 		t.Errorf("got %v, %v, want %v about %s", es, err, calendar.ErrUnknownYear, self)
 	}
 	none := *calendar.DefaultPolicy()
 	none.Rows = nil
-	if es, err := begin().does(by(desker, blow, calendar.Rules{Calendar: calendar.China(), Policy: &none})); !errors.Is(err, calendar.ErrNoAmount) || len(es) > 0 {
+	if es, err := begin().Does(by(desker, blow, calendar.Rules{Calendar: calendar.China(), Policy: &none})); !errors.Is(err, calendar.ErrNoAmount) || len(es) > 0 {
 		t.Errorf("got %v, %v, want %v", es, err, calendar.ErrNoAmount)
 	}
 }

@@ -2,7 +2,6 @@ package whistle
 
 import (
 	"fmt"
-	"reflect"
 	"slices"
 	"testing"
 	"time"
@@ -35,7 +34,7 @@ func broken(s State, history []entry, units *orgs.Tree) []string {
 		}
 	case PhaseConcluded:
 		for _, h := range history { // the last one given
-			for _, d := range dues(h.event) {
+			for _, d := range dues(h.Event) {
 				if d.Clock == calendar.Score {
 					want = []string{d.ID}
 				}
@@ -69,7 +68,7 @@ func broken(s State, history []entry, units *orgs.Tree) []string {
 	ids, fired := map[string]time.Time{}, map[string]bool{}
 	var due time.Time // given last
 	for _, h := range history {
-		for _, d := range dues(h.event) {
+		for _, d := range dues(h.Event) {
 			_, twice := ids[d.ID]
 			law(!twice, "I15: the due instant %s was given twice", d.ID)
 			ids[d.ID], due = d.Due, d.Due
@@ -77,18 +76,18 @@ func broken(s State, history []entry, units *orgs.Tree) []string {
 		once := func(id, step string, at time.Time) {
 			law(!fired[id+step], "I15: %s %s came twice", id, step)
 			fired[id+step] = true
-			law(!h.stamp.Recorded.Before(at), "I15: %s %s came at %s, before %s", id, step, h.stamp.Recorded, at)
+			law(!h.Stamp.Recorded.Before(at), "I15: %s %s came at %s, before %s", id, step, h.Stamp.Recorded, at)
 		}
-		a := h.stamp.Actor
-		switch e := h.event.(type) {
+		a := h.Stamp.Actor
+		switch e := h.Event.(type) {
 		case UnitAbsent:
 			once(e.ID, "expiry", ids[e.ID].Add(time.Second))
 		case WarningRaised:
 			once(e.ID, fmt.Sprint("warning ", e.Number), e.WarnAt)
 		case UnitReportedIn:
-			law(desked(a) || h.stamp.Second != nil && desked(*h.stamp.Second) && h.stamp.Second.ID != a.ID, "%s came, says %s alone", e.Unit, a.ID)
+			law(desked(a) || h.Stamp.Second != nil && desked(*h.Stamp.Second) && h.Stamp.Second.ID != a.ID, "%s came, says %s alone", e.Unit, a.ID)
 		case UnitReleased, Concluded, Cancelled:
-			law(desked(a), "%T by %s", h.event, a.ID)
+			law(desked(a), "%T by %s", h.Event, a.ID)
 		case Scored:
 			if a == clock {
 				once("score", "expiry", due.Add(time.Second))
@@ -105,15 +104,6 @@ func broken(s State, history []entry, units *orgs.Tree) []string {
 
 // desked reports whether somebody commands for the street of these tests.
 func desked(a rule.Actor) bool { return a.Unit == street && slices.Contains(desk, a.Role) }
-
-// refold returns the state after a history.
-func refold(history []entry) State {
-	s := State{ID: self}
-	for _, h := range history {
-		s = Evolve(s, h.event, h.stamp)
-	}
-	return s
-}
 
 var people = []rule.Actor{desker, leader, handler, arbiter, evaluator, clock, person(orgs.Handler, department), person(orgs.UnitHead, utility),
 	person(orgs.Arbiter, department), person(orgs.Evaluator, agency), person(orgs.Dispatcher, nextStreet), person(orgs.StreetLeader, nextStreet)}
@@ -165,7 +155,7 @@ func anyStep(s State) *rapid.Generator[step] {
 		after := rapid.SampledFrom([]time.Duration{0, time.Second, time.Minute, 29 * time.Minute, 5 * time.Hour, day, 5 * day}).Draw(t, "after")
 		st := by(a, c, append(rules, after, ago(rapid.SampledFrom([]time.Duration{0, 0, 0, time.Minute, 3 * time.Hour, 30 * time.Hour}).Draw(t, "ago")))...)
 		if rapid.Bool().Draw(t, "confirmed") {
-			st.at.Second = ptr(rapid.SampledFrom([]rule.Actor{desker, leader, handler, a}).Draw(t, "second"))
+			st.At.Second = ptr(rapid.SampledFrom([]rule.Actor{desker, leader, handler, a}).Draw(t, "second"))
 		}
 		return st
 	})
@@ -192,67 +182,42 @@ func TestTheLawsHoldWhateverIsDone(t *testing.T) {
 			st := begin()
 			for range rapid.IntRange(5, 30).Draw(t, "steps") {
 				anything(t, st, units)
-				reached[st.state.Phase]++
+				reached[st.State.Phase]++
 			}
-			for i, s := range st.states {
-				if !reflect.DeepEqual(refold(st.history[:i+1]), s) {
-					t.Fatalf("the log tells another story of step %d than was seen, or its state changed afterwards", i+1)
-				}
-			}
-			for _, u := range st.state.Units {
+			st.Retells(t, State{ID: self})
+			for _, u := range st.State.Units {
 				standings[u.Standing()]++
 			}
 			end(t, st, units)
 		}
 	})
-	for _, p := range Machine.States {
-		if reached[p] == 0 {
-			t.Errorf("no run reached %s: nothing was shown about it", p)
-		}
-	}
-	for _, s := range Standings() {
-		if standings[s] == 0 {
-			t.Errorf("no unit ever stood %s: nothing was shown about it", s)
-		}
-	}
+	ruletest.Shown(t, reached, Machine.States...)
+	ruletest.Shown(t, standings, Standings()...)
 }
 
 // anything takes a step, checks what it did, and asks again.
 func anything(t *rapid.T, st *story, units *orgs.Tree) {
-	s := anyStep(st.state).Draw(t, "step")
-	at := st.meet(s)
-	before := st.state
-	es, err := Decide(before, s.command, at)
-	switch r := ruletest.Refusal(err); {
-	case err != nil && r == nil:
-		t.Fatalf("%s by %s in %q: %v", s.command.Name(), at.Actor.ID, before.Phase, err)
-	case r != nil && ruletest.Lack(r, before.Phase, Machine) != "":
-		t.Fatalf("%s by %s in %q: %s", s.command.Name(), at.Actor.ID, before.Phase, ruletest.Lack(r, before.Phase, Machine))
-	case r != nil && len(es) > 0:
-		t.Fatalf("%s was refused and decided %v", s.command.Name(), es)
-	}
-	st.fold(at, es...)
+	s := anyStep(st.State).Draw(t, "step")
+	before := st.State
+	at, es := st.Tries(t, Machine, s)
 	for _, u := range before.Units { // another future of the same state leaves this one alone
 		Evolve(before, UnitReportedIn{Unit: u.Code, At: morning}, at.Stamp)
 		Evolve(before, Scored{Cards: []Card{{Unit: u.Code, ReportIn: Void}}}, at.Stamp)
 	}
-	if bs := broken(st.state, st.history, units); len(st.history) > 0 && len(bs) > 0 {
-		t.Fatalf("after %s by %s: %q", s.command.Name(), at.Actor.ID, bs)
+	if bs := broken(st.State, st.History, units); len(st.History) > 0 && len(bs) > 0 {
+		t.Fatalf("after %s by %s: %q", s.Command.Name(), at.Actor.ID, bs)
 	}
-	if _, warned := s.command.(RaiseWarning); len(es) > 0 && !warned {
-		at.Recorded = at.Recorded.Add(70 * day) // the answer got lost, and the request comes again much later
-		if again, err := Decide(st.state, s.command, at); len(again) > 0 || err != nil {
-			t.Fatalf("%s asked twice: got %v, %v, want nothing", s.command.Name(), again, err)
-		}
+	if _, warned := s.Command.(RaiseWarning); len(es) > 0 && !warned {
+		st.Repeats(t, s.Command, at, 70*day)
 	}
 }
 
 // sweep carries out every alarm as it comes due, up to an instant: each is refused a moment before its time, happens
 // once, and makes way for the next. It returns how many it carried out.
-func sweep(t failing, st *story, until time.Time) int {
+func sweep(t ruletest.Test, st *story, until time.Time) int {
 	n := 0
 	for ; ; n++ {
-		a, more := rule.Earliest(st.state.Alarms())
+		a, more := rule.Earliest(st.State.Alarms())
 		if !more || a.At.After(until) {
 			return n
 		}
@@ -260,50 +225,45 @@ func sweep(t failing, st *story, until time.Time) int {
 			t.Fatalf("the sweep does not end: %s again", a.Key())
 		}
 		c := a.Command.(Command)
-		early := st.meet(by(clock, c, time.Duration(0)))
+		early := st.Meet(by(clock, c, time.Duration(0)))
 		early.Recorded = a.At.Add(-time.Millisecond)
 		early.Occurred = early.Recorded
-		if es, err := Decide(st.state, c, early); len(es) > 0 || ruletest.Refusal(err) == nil {
+		if es, err := Decide(st.State, c, early); len(es) > 0 || ruletest.Refusal(err) == nil {
 			t.Fatalf("%s a moment early: got %v, %v, want a refusal", a.Key(), es, err)
 		}
-		es, err := st.does(by(clock, c, max(0, a.At.Sub(st.now))))
+		es, err := st.Does(by(clock, c, max(0, a.At.Sub(st.Now))))
 		if err != nil || len(es) != 1 {
-			t.Fatalf("%s at %s: got %v, %v, want one event", a.Key(), st.now, es, err)
+			t.Fatalf("%s at %s: got %v, %v, want one event", a.Key(), st.Now, es, err)
 		}
-		if slices.ContainsFunc(st.state.Alarms(), func(b rule.Alarm) bool { return b.Key() == a.Key() }) {
+		if slices.ContainsFunc(st.State.Alarms(), func(b rule.Alarm) bool { return b.Key() == a.Key() }) {
 			t.Fatalf("%s was carried out and is still to come", a.Key())
 		}
 	}
 }
 
-// failing is what sweep needs of a test.
-type failing interface {
-	Fatalf(format string, args ...any)
-}
-
 // end leads a whistle to its end by the clock, and the one word that is the street's: that it is over.
 func end(t *rapid.T, st *story, units *orgs.Tree) {
-	if st.state.Phase == "" {
+	if st.State.Phase == "" {
 		return
 	}
-	sweep(t, st, st.now.Add(400*day))
-	if slices.Contains(underway, st.state.Phase) {
-		for _, u := range st.state.Units {
+	sweep(t, st, st.Now.Add(400*day))
+	if slices.Contains(underway, st.State.Phase) {
+		for _, u := range st.State.Units {
 			if u.Present() {
-				if _, err := st.does(by(desker, ReleaseUnit{Unit: u.Code})); err != nil {
+				if _, err := st.Does(by(desker, ReleaseUnit{Unit: u.Code})); err != nil {
 					t.Fatalf("let %s go: %v", u.Code, err)
 				}
 			}
 		}
-		if _, err := st.does(by(desker, finish)); err != nil {
-			t.Fatalf("stuck in %s: %v", st.state.Phase, err)
+		if _, err := st.Does(by(desker, finish)); err != nil {
+			t.Fatalf("stuck in %s: %v", st.State.Phase, err)
 		}
-		sweep(t, st, st.now.Add(400*day))
+		sweep(t, st, st.Now.Add(400*day))
 	}
-	if !st.state.Phase.Terminal() {
-		t.Fatalf("got no further than %s", st.state.Phase)
+	if !st.State.Phase.Terminal() {
+		t.Fatalf("got no further than %s", st.State.Phase)
 	}
-	if bs := broken(st.state, st.history, units); len(bs) > 0 {
+	if bs := broken(st.State, st.History, units); len(bs) > 0 {
 		t.Fatalf("at the end: %q", bs)
 	}
 }
@@ -315,15 +275,15 @@ func TestTheClockCarriesAForgottenWhistleToItsEnd(t *testing.T) {
 	if n := sweep(t, st, morning.Add(10*day)); n != 6 {
 		t.Errorf("got %d alarms, want a warning and an absence for each of 3 units", n)
 	}
-	if _, err := st.does(by(desker, finish)); err != nil {
+	if _, err := st.Does(by(desker, finish)); err != nil {
 		t.Fatal(err)
 	}
-	if n := sweep(t, st, st.now.Add(10*day)); n != 3 || st.state.Phase != PhaseScored {
-		t.Errorf("got %d alarms and %s, want two warnings and the cards", n, st.state.Phase)
+	if n := sweep(t, st, st.Now.Add(10*day)); n != 3 || st.State.Phase != PhaseScored {
+		t.Errorf("got %d alarms and %s, want two warnings and the cards", n, st.State.Phase)
 	}
 	var said []string
-	for _, h := range st.history {
-		said = append(said, h.event.EventType())
+	for _, h := range st.History {
+		said = append(said, h.Event.EventType())
 	}
 	want := []string{"whistle-blown/1", "whistle-warning-raised/1", "whistle-warning-raised/1", "whistle-warning-raised/1", "unit-absent/1",
 		"unit-absent/1", "unit-absent/1", "whistle-concluded/1", "whistle-warning-raised/1", "whistle-warning-raised/1", "whistle-scored/1"}
@@ -336,69 +296,54 @@ func TestTheClockCarriesAForgottenWhistleToItsEnd(t *testing.T) {
 func TestABrokenLawIsFound(t *testing.T) {
 	units := town()
 	at := func(i int) func(*story, Event) {
-		return func(st *story, e Event) { st.history[i].event = e }
+		return func(st *story, e Event) { st.History[i].Event = e }
 	}
 	for name, spoil := range map[string]func(*story){
-		"a clock outlives the whistle": func(st *story) { st.state.Running = st.states[0].Running },
-		"a due instant is given twice": func(st *story) { st.history = append(st.history, st.history[0]) },
-		"a due instant is not counted": func(st *story) { st.state.Dues-- },
+		"a clock outlives the whistle": func(st *story) { st.State.Running = st.States[0].Running },
+		"a due instant is given twice": func(st *story) { st.History = append(st.History, st.History[0]) },
+		"a due instant is not counted": func(st *story) { st.State.Dues-- },
 		"a unit never left": func(st *story) {
-			st.state.Units = slices.Clone(st.state.Units)
-			st.state.Units[0].ReleasedAt = time.Time{}
+			st.State.Units = slices.Clone(st.State.Units)
+			st.State.Units[0].ReleasedAt = time.Time{}
 		},
-		"a unit was late and is not": func(st *story) { st.state.Units = slices.Clone(st.state.Units); st.state.Units[0].Late = true },
+		"a unit was late and is not": func(st *story) { st.State.Units = slices.Clone(st.State.Units); st.State.Units[0].Late = true },
 		"a unit is waited for still": func(st *story) {
-			st.state.Units = slices.Clone(st.state.Units)
-			st.state.Units[2].Card, st.state.Units[2].Absent = nil, false
+			st.State.Units = slices.Clone(st.State.Units)
+			st.State.Units[2].Card, st.State.Units[2].Absent = nil, false
 		},
 		"a card does not add up": func(st *story) {
-			st.state.Units = slices.Clone(st.state.Units)
-			st.state.Units[0].Card = &Card{Unit: agency, ReportIn: OnTime, Stayed: true, Outcome: 24, Score: 9401}
+			st.State.Units = slices.Clone(st.State.Units)
+			st.State.Units[0].Card = &Card{Unit: agency, ReportIn: OnTime, Stayed: true, Outcome: 24, Score: 9401}
 		},
-		"a card is missing":               func(st *story) { st.state.Units = slices.Clone(st.state.Units); st.state.Units[2].Card = nil },
-		"it ended and goes on":            func(st *story) { st.state.EndedAt = time.Time{} },
-		"the clock was within the second": func(st *story) { st.history[3].stamp.Recorded = morning.Add(30*time.Minute + 999*time.Millisecond) },
-		"a unit was marked twice":         func(st *story) { st.history = append(st.history, st.history[3]) },
-		"the unit entered itself":         func(st *story) { st.history[1].stamp.Actor = handler },
-		"the unit let itself go":          func(st *story) { st.history[4].stamp.Actor = handler },
-		"the department excused itself":   func(st *story) { st.history[2].stamp.Actor = person(orgs.Arbiter, department) },
-		"a unit judged itself":            func(st *story) { at(6)(st, Rescored{Card: Card{Unit: agency}}); st.history[6].stamp.Actor = handler },
-		"the clock scored early":          func(st *story) { st.history[6].stamp.Actor = clock },
+		"a card is missing":               func(st *story) { st.State.Units = slices.Clone(st.State.Units); st.State.Units[2].Card = nil },
+		"it ended and goes on":            func(st *story) { st.State.EndedAt = time.Time{} },
+		"the clock was within the second": func(st *story) { st.History[3].Stamp.Recorded = morning.Add(30*time.Minute + 999*time.Millisecond) },
+		"a unit was marked twice":         func(st *story) { st.History = append(st.History, st.History[3]) },
+		"the unit entered itself":         func(st *story) { st.History[1].Stamp.Actor = handler },
+		"the unit let itself go":          func(st *story) { st.History[4].Stamp.Actor = handler },
+		"the department excused itself":   func(st *story) { st.History[2].Stamp.Actor = person(orgs.Arbiter, department) },
+		"a unit judged itself":            func(st *story) { at(6)(st, Rescored{Card: Card{Unit: agency}}); st.History[6].Stamp.Actor = handler },
+		"the clock scored early":          func(st *story) { st.History[6].Stamp.Actor = clock },
 	} {
 		t.Run(name, func(t *testing.T) {
 			st := given(t, isScored...)
-			if bs := broken(st.state, st.history, units); len(bs) > 0 {
+			if bs := broken(st.State, st.History, units); len(bs) > 0 {
 				t.Fatalf("a true story: %q", bs)
 			}
 			spoil(st)
-			if len(broken(st.state, st.history, units)) == 0 {
+			if len(broken(st.State, st.History, units)) == 0 {
 				t.Error("nothing was found")
 			}
 		})
 	}
 }
 
-// caught is a test that remembers its failure.
-type caught string
-
-func (c *caught) Fatalf(format string, args ...any) {
-	*c = caught(fmt.Sprintf(format, args...))
-	panic(c)
-}
-
 // A sweep that nothing can stop proves nothing: here the state forgets what fired. That an alarm was early is seen by
 // [broken].
 func TestAClockThatForgetsIsFound(t *testing.T) {
 	st := given(t, isOpen...)
-	st.spoil = func(s *State) { s.Fired = nil }
-	var found caught
-	defer func() {
-		if r := recover(); r != nil && r != &found {
-			panic(r)
-		}
-		if found == "" {
-			t.Error("it was not found")
-		}
-	}()
-	sweep(&found, st, morning.Add(10*day))
+	st.Spoil = func(s *State) { s.Fired = nil }
+	if ruletest.Failure(func(t ruletest.Test) { sweep(t, st, morning.Add(10*day)) }) == "" {
+		t.Error("it was not found")
+	}
 }
