@@ -194,6 +194,7 @@ type ListedGrid struct {
 	Lead       string        `json:"lead,omitempty"`
 	Acting     string        `json:"acting,omitempty"`
 	Assistants int           `json:"assistants"`
+	Groups     []string      `json:"party_groups,omitempty" doc:"Opaque codes of the party groups that serve it."`
 	Leads      int           `json:"leads" doc:"Grids that its lead leads, this one included."`
 }
 
@@ -213,6 +214,9 @@ type Covered struct {
 	Shared     Count         `json:"shared" doc:"Grids whose lead leads others, too."`
 	Most       Count         `json:"most" doc:"The most grids that one of these leads holds, in the district, or in the city if that is asked for."`
 	Assistants Sum           `json:"assistants"`
+	Groups     Sum           `json:"party_groups" doc:"Different party groups that serve a grid of it."`
+	Grouped    Count         `json:"grouped" doc:"Grids that a party group serves."`
+	Ungrouped  Count         `json:"ungrouped" doc:"Grids without one (党组织未覆盖)."`
 }
 
 // gridsLink is where the grids of a unit on a date are.
@@ -229,8 +233,9 @@ func covered(u, around orgs.Unit, gs []projections.GridDay, on calendar.Date, ba
 	c := Covered{Unit: u.Code, Name: u.Name, Kind: u.Kind, Grids: Count{len(gs), link}, Led: Count{0, link + "&vacant=false"}, Vacant: Count{0, link + "&vacant=true"},
 		Covered: Count{0, link + "&vacant=true&acting=true"}, Households: Sum{0, "households", link}, Outside: Count{0, link + "&size=outside"},
 		Unsurveyed: Count{0, link + "&surveyed=false"}, Leads: Sum{0, "lead", link + "&vacant=false"}, Shared: Count{0, link + "&shared=true" + city},
-		Most: Count{0, link + "&vacant=false"}, Assistants: Sum{0, "assistants", link}} // where nobody leads, nobody leads the most
-	leads, most := map[string]bool{}, ""
+		Most: Count{0, link + "&vacant=false"}, Assistants: Sum{0, "assistants", link}, // where nobody leads, nobody leads the most
+		Groups: Sum{0, "party_groups", link + "&grouped=true"}, Grouped: Count{0, link + "&grouped=true"}, Ungrouped: Count{0, link + "&grouped=false"}}
+	leads, groups, most := map[string]bool{}, map[string]bool{}, ""
 	count := func(n *int, so bool) {
 		if so {
 			*n++
@@ -247,10 +252,16 @@ func covered(u, around orgs.Unit, gs []projections.GridDay, on calendar.Date, ba
 		count(&c.Shared.Count, g.Led > 1)
 		count(&c.Leads.Count, g.Lead != "" && !leads[g.Lead])
 		leads[g.Lead] = true
+		count(&c.Grouped.Count, g.Groups != "")
+		count(&c.Ungrouped.Count, g.Groups == "")
+		for _, code := range strings.Fields(g.Groups) {
+			groups[code] = true
+		}
 		if g.Led > c.Most.Count || g.Led == c.Most.Count && g.Lead < most {
 			c.Most.Count, most = g.Led, g.Lead
 		}
 	}
+	c.Groups.Count = len(groups)
 	if most != "" {
 		c.Most.Cases = gridsLink(around.Code, on) + "&lead=" + url.QueryEscape(most)
 	}
@@ -343,6 +354,7 @@ type listGridsInput struct {
 	Around   string `query:"around" enum:"district,city" doc:"Where a lead's other grids are looked for; in the district if nothing is said, or in the city if that is asked for."`
 	Surveyed string `query:"surveyed" enum:"true,false"`
 	Urban    string `query:"urban" enum:"true,false"`
+	Grouped  string `query:"grouped" enum:"true,false" doc:"A party group serves it."`
 	Worker   string `query:"worker" maxLength:"64" doc:"Leads it, or acts."`
 	Lead     string `query:"lead" maxLength:"64" doc:"Leads it."`
 	Limit    int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
@@ -354,7 +366,7 @@ type listGridsInput struct {
 func (in *listGridsInput) fits(g projections.GridDay, band orgs.SizeBand) bool {
 	is := func(asked string, so bool) bool { return asked == "" || (asked == "true") == so }
 	return is(in.Vacant, g.Lead == "") && is(in.Acting, g.Acting != "") && is(in.Shared, g.Led > 1) && is(in.Surveyed, g.Surveyed) &&
-		is(in.Urban, g.Urban) && (in.Size == "" || (in.Size == "outside") == outside(g, band)) &&
+		is(in.Urban, g.Urban) && is(in.Grouped, g.Groups != "") && (in.Size == "" || (in.Size == "outside") == outside(g, band)) &&
 		(in.Worker == "" || in.Worker == g.Lead || in.Worker == g.Acting) && (in.Lead == "" || in.Lead == g.Lead)
 }
 
@@ -375,7 +387,7 @@ func (s *Server) listGrids(ctx context.Context, in *listGridsInput) (*listed[Lis
 	}
 	items := briefs(gs, func(g projections.GridDay) ListedGrid {
 		return ListedGrid{Code: g.Code, Name: g.Name, Community: g.Code.Community(), Urban: g.Urban, Surveyed: g.Surveyed, Households: g.Households,
-			Buildings: g.Buildings, Stairwells: g.Stairwells, Outside: outside(g, band), Lead: g.Lead, Acting: g.Acting, Assistants: g.Assistants, Leads: g.Led}
+			Buildings: g.Buildings, Stairwells: g.Stairwells, Outside: outside(g, band), Lead: g.Lead, Acting: g.Acting, Assistants: g.Assistants, Groups: strings.Fields(g.Groups), Leads: g.Led}
 	})
 	return pageOf(ctx, items, cursorAt(ctx, next), position, in.Count, func() (int, error) { return n, nil })
 }

@@ -32,6 +32,7 @@ func (s *Server) register(g *gin.Engine, keyed *gin.RouterGroup) {
 	s.workloadRoutes()
 	s.escalationRoutes()
 	s.databaseRoutes()
+	s.workListRoutes()
 	get(s, "read-case", "/cases/{id}", "Read the whole file of a case, by its demand", "cases", s.readCase)
 	offer[confirmBody](s, huma.Operation{OperationID: "confirm", Method: http.MethodPost, Path: base + "/confirmations", Summary: "Confirm another person's command (rule M6)",
 		Tags: []string{"confirmations"}}, s.confirm)

@@ -5,10 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"net/url"
-	"runtime"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -79,32 +76,13 @@ func (h *house) lived(lots []lot) {
 		}
 		return r
 	}
-	// each lets every case that is meant have its turn, as many hands at once as there are processors, and what follows from it happen.
 	each := func(meant func(*one) bool, do func(*one)) {
-		var next atomic.Int64
-		var wait sync.WaitGroup
-		for range runtime.GOMAXPROCS(0) {
-			wait.Go(func() {
-				for i := next.Add(1) - 1; i < int64(len(all)) && !h.t.Failed(); i = next.Add(1) - 1 {
-					if meant(all[i]) {
-						do(all[i])
-					}
-				}
-			})
-		}
-		wait.Wait()
-		if h.t.Failed() {
-			h.t.FailNow()
-		}
-		for {
-			end := h.end()
-			if err := h.engine.Settled(ctx, end); err != nil {
-				h.t.Fatal(err)
+		h.t.Helper()
+		h.each(len(all), func(i int) {
+			if meant(all[i]) {
+				do(all[i])
 			}
-			if h.end() == end {
-				return
-			}
-		}
+		})
 	}
 	until := func(day, hour int) { h.wait(time.Date(2025, 4, day, hour-8, 0, 0, 0, time.UTC).Sub(h.clock())) }
 	arrive := func(meant func(*one) bool) {
@@ -157,7 +135,6 @@ func (h *house) lived(lots []lot) {
 	each(func(c *one) bool { return c.called != nil }, func(c *one) { give(c.n, orgs.CallbackAgent, hotline, engine.Any, c.called(c.k)) })
 	until(28, 10)
 	arrive(func(c *one) bool { return c.after })
-	h.views.Wait(ctx, h.end())
 }
 
 // openUnits opens units as the operator does.
@@ -260,7 +237,7 @@ func TestWhatTianmenPublishedReproduces(t *testing.T) {
 	}
 }
 
-var entire = flag.Bool("full", false, "push the published counts of Zhengzhou in full, some minutes, and not fractions that print the same")
+var entire = flag.Bool("full", false, "push the published counts of Zhengzhou and Saihan in full, some minutes, and not fractions that print the same")
 
 // week is what a city published of one: counts, and what its rates print as.
 type week struct {

@@ -41,6 +41,7 @@ type Grid struct {
 	Urban      bool             `json:"urban"`
 	Lead       string           `json:"lead,omitempty"`
 	Acting     string           `json:"acting,omitempty"`
+	Groups     []string         `json:"party_groups,omitempty" doc:"Opaque codes of the party groups that serve it."`
 	Retired    bool             `json:"retired,omitempty"`
 	Successors []orgs.GridCode  `json:"successors,omitempty" doc:"That continue it since it was split or merged."`
 	Blocks     []orgs.BlockCode `json:"blocks,omitempty" doc:"Its stairwells."`
@@ -121,6 +122,10 @@ type (
 		Happened
 		Worker string `json:"worker" format:"token" maxLength:"64"`
 	}
+	setPartyGroupsBody struct {
+		Happened
+		Groups []string `json:"groups" format:"token" maxItems:"20" maxLength:"64" doc:"All of them, by opaque codes of organisations, never by names of persons; none: the grid is not covered."`
+	}
 )
 
 func (b renameUnitBody) on(u orgs.UnitCode) engine.Command {
@@ -147,6 +152,9 @@ func (b relieveGridWorkerBody) on(g orgs.GridCode) engine.Command {
 }
 func (b appointActingWorkerBody) on(g orgs.GridCode) engine.Command {
 	return orgs.AppointActingWorker{Grid: g, Worker: b.Worker}
+}
+func (b setPartyGroupsBody) on(g orgs.GridCode) engine.Command {
+	return orgs.SetPartyGroups{Grid: g, Groups: b.Groups}
 }
 
 type unitCommandInput[B any] struct {
@@ -262,7 +270,7 @@ func gridPlan(state any) GridPlan {
 	p := GridPlan{Community: st.Community(), Grids: []Grid{}}
 	for _, g := range st.Grids {
 		p.Grids = append(p.Grids, Grid{Code: g.Drawn.Grid, Name: g.Drawn.Name, Community: st.Community(), Households: g.Drawn.Households,
-			Buildings: g.Drawn.Buildings, Stairwells: g.Drawn.Stairwells, Urban: g.Drawn.Urban, Lead: g.Lead, Acting: g.Acting, Retired: g.Retired,
+			Buildings: g.Drawn.Buildings, Stairwells: g.Drawn.Stairwells, Urban: g.Drawn.Urban, Lead: g.Lead, Acting: g.Acting, Groups: g.Groups, Retired: g.Retired,
 			Successors: g.Successors, Blocks: g.Stairwells, Served: st.Served(g), Since: g.Since, Until: g.Until})
 	}
 	return p
@@ -409,6 +417,7 @@ func (s *Server) unitRoutes() {
 	gridCommand[appointGridWorkerBody](s, "appoint-grid-worker", "Appoint a worker")
 	gridCommand[relieveGridWorkerBody](s, "relieve-grid-worker", "Relieve a worker")
 	gridCommand[appointActingWorkerBody](s, "appoint-acting-worker", "Let a worker cover for the lead")
+	gridCommand[setPartyGroupsBody](s, "set-party-groups", "Say which party groups serve a grid (网格党小组)")
 	s.planRoutes()
 	get(s, "read-grids", "/communities/{code}/grids", "Read the grids of a community", "units", s.readGrids)
 }

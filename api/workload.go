@@ -27,7 +27,7 @@ type Count struct {
 // Sum is a figure that is more than the number of what it opens to.
 type Sum struct {
 	Count int    `json:"count"`
-	Of    string `json:"of" doc:"A member of the listed items: numbers are added up, different texts counted."`
+	Of    string `json:"of" doc:"A member of the listed items: numbers are added up, different texts counted, those of a list one by one."`
 	Cases string `json:"cases" doc:"The list of exactly these."`
 }
 

@@ -68,6 +68,8 @@ func commandName(c Command) string {
 		return "relieve-grid-worker"
 	case orgs.AppointActingWorker:
 		return "appoint-acting-worker"
+	case orgs.SetPartyGroups:
+		return "set-party-groups"
 	}
 	return reflect.TypeOf(c).String()
 }

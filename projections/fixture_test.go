@@ -530,7 +530,7 @@ func (h *history) reorganise() {
 		}
 	case 2:
 		g := pick(h.random, h.grids)
-		h.add(stream.Keyed(stream.Grids, string(g.Community())), orgs.ActingWorkerAppointed{Grid: g, Worker: fmt.Sprint("w", h.n)})
+		h.add(stream.Keyed(stream.Grids, string(g.Community())), []event.Body{orgs.ActingWorkerAppointed{Grid: g, Worker: fmt.Sprint("w", h.n)}, orgs.PartyGroupsSet{Grid: g, Groups: []string{fmt.Sprint("p", h.n%7)}}}[h.n%2])
 	}
 }
 

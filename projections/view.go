@@ -47,7 +47,7 @@ type View interface {
 
 // All returns the views of the program.
 func All() []View {
-	return []View{Demands{}, Topics{}, Orders{}, Whistles{}, Reach{}, CaseFiles{}, Orgs{}, GridDays{}, Admissions{}, Duties{}, Blocks{}, Deadlines{}, Workload{}, Disputes{}, Escalations{}, Services{}, Alarms{}, Evidence{}, Periods{}}
+	return []View{Demands{}, Topics{}, Orders{}, Whistles{}, Reach{}, CaseFiles{}, Orgs{}, GridDays{}, Admissions{}, Duties{}, Blocks{}, Deadlines{}, Workload{}, Disputes{}, Escalations{}, Services{}, Alarms{}, Evidence{}, Periods{}, WorkItems{}}
 }
 
 // Type is what a column holds. The tables are STRICT and no column is ever NULL.

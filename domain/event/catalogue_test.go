@@ -553,6 +553,9 @@ var plain = reasons(map[string][]string{
 		"acting-worker-appointed/1.worker", "dispute-opened/1.parties[].actor", "grid-worker-appointed/1.worker",
 		"grid-worker-relieved/1.worker", "order-reassigned/1.worker", "personal-data-read/1.actor",
 	},
+	"an opaque code of an organisation, and the rules refuse what is no code": {
+		"grid-party-groups-set/1.groups[]",
+	},
 	"a code of a household at its stairwell: a household has no members here, and the rules refuse what is no code": {
 		"topic-supported/1.household",
 	},

@@ -262,6 +262,7 @@ var catalogue = func() map[string]func([]byte) (Body, error) {
 	entry[orgs.GridWorkerAppointed](m)
 	entry[orgs.GridWorkerRelieved](m)
 	entry[orgs.ActingWorkerAppointed](m)
+	entry[orgs.PartyGroupsSet](m)
 
 	entry[policy.CalendarPublished](m)
 	entry[policy.DeadlinesPublished](m)

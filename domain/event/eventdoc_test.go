@@ -63,6 +63,7 @@ var homes = map[string]string{
 	"grid-worker-appointed/1":       "gridcase.grids-‹community code›",
 	"grid-worker-relieved/1":        "gridcase.grids-‹community code›",
 	"acting-worker-appointed/1":     "gridcase.grids-‹community code›",
+	"grid-party-groups-set/1":       "gridcase.grids-‹community code›",
 	"log-opened/1":                  "gridcase.integrity",
 	"role-granted/1":                "gridcase.actor-‹actor id›",
 	"role-revoked/1":                "gridcase.actor-‹actor id›",

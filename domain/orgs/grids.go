@@ -72,6 +72,16 @@ type ActingWorkerAppointed struct {
 // EventType implements [Event].
 func (ActingWorkerAppointed) EventType() string { return "acting-worker-appointed/1" }
 
+// PartyGroupsSet records which party groups serve a grid from now on (网格党小组). The list is complete: which is not on it serves it no more.
+// A grid may have none, and one group may serve several grids: nothing here makes them one to one.
+type PartyGroupsSet struct {
+	Grid   GridCode `json:"grid"`
+	Groups []string `json:"groups,omitempty"` // opaque codes of organisations, never names of persons; in order, none: the grid is not covered
+}
+
+// EventType implements [Event].
+func (PartyGroupsSet) EventType() string { return "grid-party-groups-set/1" }
+
 // GridsState is what the stream of a community's grids says. The zero state is a stream that does not exist yet.
 type GridsState struct {
 	Grids     []GridState   // in the order they were drawn
@@ -92,6 +102,7 @@ type GridState struct {
 	Acting     string        // "" = nobody
 	Assistants []Assistant
 	Relieved   []string // served here once and do not now
+	Groups     []string // party groups that serve it, in order; nil = none
 }
 
 // Assistant is a worker who helps on a grid.
@@ -164,6 +175,8 @@ func foldGrids(s GridsState, e Event, on calendar.Date) (_ GridsState, ours bool
 			g.settle(acted)
 			g.settle(e.Worker)
 		}), true
+	case PartyGroupsSet:
+		return s.with(e.Grid, func(g *GridState) { g.Groups = e.Groups }), true
 	case GridWorkerRelieved:
 		return s.with(e.Grid, func(g *GridState) {
 			g.Assistants = g.assistantsBut(e.Worker)
@@ -179,10 +192,10 @@ func foldGrids(s GridsState, e Event, on calendar.Date) (_ GridsState, ours bool
 	return s, false
 }
 
-// end takes a grid off the plan: who served there is free, and its households are others'.
+// end takes a grid off the plan: who served there is free, and its households are others'. Its party groups do not go on to its successors by themselves.
 func (g *GridState) end(on calendar.Date, successors ...GridCode) {
 	g.Retired, g.Until, g.Successors = true, on, slices.Sorted(slices.Values(successors))
-	g.Lead, g.Acting, g.Assistants, g.Stairwells = "", "", nil, nil
+	g.Lead, g.Acting, g.Assistants, g.Stairwells, g.Groups = "", "", nil, nil, nil
 }
 
 // with returns the state with one grid changed.
@@ -262,6 +275,12 @@ type AppointActingWorker struct {
 	Worker string
 }
 
+// SetPartyGroups asks to let these party groups, and no others, serve a grid. They may come in any order.
+type SetPartyGroups struct {
+	Grid   GridCode
+	Groups []string
+}
+
 // Community implements [GridsCommand].
 func (c DrawGrid) Community() UnitCode { return c.Grid.Community() }
 
@@ -277,11 +296,15 @@ func (c RelieveGridWorker) Community() UnitCode { return c.Grid.Community() }
 // Community implements [GridsCommand].
 func (c AppointActingWorker) Community() UnitCode { return c.Grid.Community() }
 
+// Community implements [GridsCommand].
+func (c SetPartyGroups) Community() UnitCode { return c.Grid.Community() }
+
 func (c DrawGrid) grid() GridCode            { return c.Grid }
 func (c RetireGrid) grid() GridCode          { return c.Grid }
 func (c AppointGridWorker) grid() GridCode   { return c.Grid }
 func (c RelieveGridWorker) grid() GridCode   { return c.Grid }
 func (c AppointActingWorker) grid() GridCode { return c.Grid }
+func (c SetPartyGroups) grid() GridCode      { return c.Grid }
 
 // DecideGrids returns the events that the command leads to in this state, given the tree as a fact and the local date
 // from which it is to hold. What is so already decides nothing. The error is a [*Refusal] unless the command is of an
@@ -330,6 +353,8 @@ func decideGrids(s GridsState, c GridsCommand, tree *Tree, on calendar.Date) ([]
 		return decideRelieve(g, c)
 	case AppointActingWorker:
 		return decideAct(g, c)
+	case SetPartyGroups:
+		return decideGroups(g, c)
 	}
 	return nil, fmt.Errorf("grids of %s: no decision for command %T", c.Community(), c)
 }
@@ -442,14 +467,39 @@ func decideAct(g GridState, c AppointActingWorker) ([]Event, error) {
 	return []Event{ActingWorkerAppointed(c)}, nil
 }
 
+// maxGroups is how many party groups may serve one grid; ours.
+const maxGroups = 20
+
+func decideGroups(g GridState, c SetPartyGroups) ([]Event, error) {
+	groups := slices.Compact(slices.Sorted(slices.Values(c.Groups)))
+	if slices.Equal(groups, g.Groups) {
+		return nil, nil
+	}
+	if len(groups) > maxGroups {
+		return nil, refuse("TM1", fmt.Sprintf("一个网格最多登记 %d 个党小组", maxGroups), fmt.Sprintf("a grid has at most %d party groups", maxGroups))
+	}
+	for _, code := range groups {
+		if !visible(code) {
+			return nil, refuse("I14", "党小组编号须为 1 至 64 个 ASCII 可见字符，不得填写姓名",
+				"a party group is named by a code of 1 to 64 visible ASCII characters, never by a person's name")
+		}
+	}
+	return []Event{PartyGroupsSet{Grid: c.Grid, Groups: groups}}, nil
+}
+
 // checkWorker wants 1 to 64 visible ASCII characters: an id that was handed out, not a name that was typed in.
 func checkWorker(id string) error {
-	odd := func(r rune) bool { return r <= ' ' || r > '~' }
-	if id == "" || len(id) > 64 || strings.ContainsFunc(id, odd) {
+	if !visible(id) {
 		return refuse("I14", "人员编号须为 1 至 64 个 ASCII 可见字符，不得填写姓名",
 			"a worker is named by an id of 1 to 64 visible ASCII characters, never by a name")
 	}
 	return nil
+}
+
+// visible reports whether a code is 1 to 64 visible ASCII characters.
+func visible(code string) bool {
+	odd := func(r rune) bool { return r <= ' ' || r > '~' }
+	return code != "" && len(code) <= 64 && !strings.ContainsFunc(code, odd)
 }
 
 // SizeBand is the number of households an urban grid should have, both ends included.

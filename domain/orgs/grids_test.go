@@ -103,6 +103,18 @@ func TestGrids(t *testing.T) {
 		{"nobody acts on a retired grid", given(drawn, GridRetired{g1}), AppointActingWorker{g1, "w3"}, nil, "wrong_state M1"},
 		{"nobody acts on a grid never drawn", given(), AppointActingWorker{g1, "w3"}, nil, "wrong_state M1"},
 
+		{"a party group serves a grid", given(drawn), SetPartyGroups{g1, []string{"p1"}}, then(PartyGroupsSet{g1, []string{"p1"}}), ""},
+		{"a grid may have none: that decides nothing", given(drawn), SetPartyGroups{g1, nil}, then(), ""},
+		{"several groups serve a grid, in any order and each once", given(drawn), SetPartyGroups{g1, []string{"p2", "p1", "p2"}}, then(PartyGroupsSet{g1, []string{"p1", "p2"}}), ""},
+		{"one group serves several grids", given(drawn, second, PartyGroupsSet{g1, []string{"p1"}}), SetPartyGroups{g2, []string{"p1"}}, then(PartyGroupsSet{g2, []string{"p1"}}), ""},
+		{"saying so twice decides nothing", given(drawn, PartyGroupsSet{g1, []string{"p1", "p2"}}), SetPartyGroups{g1, []string{"p2", "p1"}}, then(), ""},
+		{"a grid is covered no more", given(drawn, PartyGroupsSet{g1, []string{"p1"}}), SetPartyGroups{g1, []string{}}, then(PartyGroupsSet{g1, nil}), ""},
+		{"a group is not named by a person's name", given(drawn), SetPartyGroups{g1, []string{"王某"}}, nil, "guard_failed I14"},
+		{"a group has a code", given(drawn), SetPartyGroups{g1, []string{""}}, nil, "guard_failed I14"},
+		{"a grid has twenty groups at most", given(drawn), SetPartyGroups{g1, strings.Split("abcdefghijklmnopqrstu", "")}, nil, "guard_failed TM1"},
+		{"a retired grid has none", given(drawn, GridRetired{g1}), SetPartyGroups{g1, []string{"p1"}}, nil, "wrong_state M1"},
+		{"nor has one never drawn", given(), SetPartyGroups{g1, []string{"p1"}}, nil, "wrong_state M1"},
+
 		{"a grid without a lead is retired", given(drawn), RetireGrid{g1}, then(GridRetired{g1}), ""},
 		{"assistants do not keep a grid", given(drawn, helper), RetireGrid{g1}, then(GridRetired{g1}), ""},
 		{"retiring twice decides nothing", given(drawn, GridRetired{g1}), RetireGrid{g1}, then(), ""},
@@ -249,6 +261,7 @@ func TestLawsOfGrids(t *testing.T) {
 				AppointGridWorker{g, w, DutyAssistant, false},
 				AppointGridWorker{g, w, DutyAssistant, true},
 				DrawGrid{Grid: g, Name: "x", Households: 300},
+				SetPartyGroups{g, []string{w}},
 				RetireGrid{g},
 			}).Draw(t, "command")
 		})

@@ -326,6 +326,7 @@ func TestStoredFormOfEvents(t *testing.T) {
 			`{"grid":"150105003001001","worker":"w1","duty":"lead","full_time":true}`},
 		{GridWorkerRelieved{"150105003001001", "w1"}, "grid-worker-relieved/1", `{"grid":"150105003001001","worker":"w1"}`},
 		{ActingWorkerAppointed{"150105003001001", "w1"}, "acting-worker-appointed/1", `{"grid":"150105003001001","worker":"w1"}`},
+		{PartyGroupsSet{"150105003001001", []string{"p1", "p2"}}, "grid-party-groups-set/1", `{"grid":"150105003001001","groups":["p1","p2"]}`},
 	} {
 		data, err := json.Marshal(c.event)
 		if err != nil || string(data) != c.data || c.event.EventType() != c.name {

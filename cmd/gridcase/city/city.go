@@ -80,6 +80,7 @@ type grid struct {
 	households int
 	lead       string   // opaque id of its lead worker
 	assistants []string // opaque ids
+	groups     []string // codes of the party groups that serve it
 }
 
 // New lays out a city of the size. It panics for a size that does not exist.
@@ -161,11 +162,14 @@ func spread(n, over int) []int {
 }
 
 // staff gives every grid its lead: one of its own, or in turn one of the county's few. Where more workers are
-// published than leads, they assist, in turn.
+// published than leads, they assist, in turn. Every grid has a party group of its own; where fewer are published, the last grids have none.
 func (k *county) staff() {
 	leads := k.figures.Leads.Value
 	for i, g := range k.grids {
 		g.lead = fmt.Sprintf("worker-%s", g.code)
+		if groups := k.figures.Groups.Value; groups == 0 || i < groups {
+			g.groups = []string{fmt.Sprintf("group-%s", g.code)}
+		}
 		if leads < len(k.grids) {
 			g.lead = fmt.Sprintf("worker-%s-%03d", k.code, i%leads+1)
 		}

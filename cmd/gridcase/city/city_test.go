@@ -50,7 +50,7 @@ func TestDivisions(t *testing.T) {
 		{"communities of 玉泉区, as published", city.Published().Counties["150104"].Communities.Value, 63},
 		{"community-level codes of 托克托县", perCounty["150122"][city.Committee] + perCounty["150122"][city.Village] + perCounty["150122"][city.Other], 137},
 		{"village centres of 托克托县, as published", city.Published().Counties["150122"].Centres[2].Value, 136},
-		{"grids of 土默特左旗 without a party group", city.Published().Counties["150121"].Grids.Value - city.Published().Counties["150121"].PartyGroups.Value, 12},
+		{"grids of 土默特左旗 without a party group", city.Published().Counties["150121"].Grids.Value - city.Published().Counties["150121"].Groups.Value, 12},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: got %d, want %d", c.what, c.got, c.want)
@@ -140,11 +140,11 @@ func TestFigures(t *testing.T) {
 }
 
 func TestTheCityIsLaidOutByTheRules(t *testing.T) {
-	type counts struct{ grids, leads, assistants int }
+	type counts struct{ grids, leads, assistants, bare int }
 	for size, want := range map[city.Size]counts{
 		city.Street:   {}, // how many fall to one street is the table's to say
 		city.District: {grids: 1220, leads: 1220},
-		city.Whole:    {grids: 5286, leads: 5231, assistants: 691},
+		city.Whole:    {grids: 5286, leads: 5231, assistants: 691, bare: 12},
 	} {
 		t.Run(string(size), func(t *testing.T) {
 			c := city.New(size)
@@ -178,6 +178,12 @@ func TestTheCityIsLaidOutByTheRules(t *testing.T) {
 					got.grids++
 					leads[g.Lead] = g.Lead != ""
 					got.assistants += len(g.Assistants)
+					if len(g.Groups) == 0 {
+						got.bare++
+						if p.Community[:6] != "150121" {
+							t.Errorf("no party group serves %s", g.Drawn.Grid)
+						}
+					}
 					if urban := g.Drawn.Households == 300; urban != g.Drawn.Urban {
 						t.Errorf("grid %s has %d households, urban %v", g.Drawn.Grid, g.Drawn.Households, g.Drawn.Urban)
 					}

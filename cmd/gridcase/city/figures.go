@@ -64,6 +64,7 @@ type CountyFigures struct {
 	Extra    Figure `json:"extra"` // further grids: one for each community that Over leaves out
 	Leads    Figure `json:"leads"` // full-time lead workers
 	Workers  Figure `json:"workers"`
+	Groups   Figure `json:"party_groups"` // where none are published, every grid has one
 	Errands  Figure `json:"errands"`
 	Issues   Figure `json:"issues"`
 	Disputes Figure `json:"disputes"`
@@ -87,7 +88,6 @@ type Reference struct {
 	MemberUnits            Figure   `json:"member_units"`
 	MicroProjects          Figure   `json:"micro_projects"`
 	NewCommunities         Figure   `json:"new_communities"`
-	PartyGroups            Figure   `json:"party_groups"`
 	PatrolPartTime         Figure   `json:"patrol_part_time"`
 	PatrolPeople           Figure   `json:"patrol_people"`
 	PatrolTeams            Figure   `json:"patrol_teams"`

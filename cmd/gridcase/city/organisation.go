@@ -109,7 +109,7 @@ type Plan struct {
 }
 
 // Plans returns the commands that survey every community, draw its grids, give them their households and appoint who
-// works them.
+// works them, with the party groups that serve them.
 func (c *City) Plans() []Plan {
 	var ps []Plan
 	for _, k := range c.counties {
@@ -127,6 +127,7 @@ func (c *City) Plans() []Plan {
 				for _, a := range g.assistants {
 					p.Commands = append(p.Commands, orgs.AppointGridWorker{Grid: g.code, Worker: a, Duty: orgs.DutyAssistant})
 				}
+				p.Commands = append(p.Commands, orgs.SetPartyGroups{Grid: g.code, Groups: g.groups})
 			}
 			if len(p.Commands) > 0 {
 				ps = append(ps, p)
