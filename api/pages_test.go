@@ -51,6 +51,7 @@ func filled(path string, put ...string) string {
 	for i := 0; i+1 < len(put); i += 2 {
 		path = strings.Replace(path, "{"+put[i]+"}", put[i+1], 1)
 	}
+	path = strings.Replace(path, "{list}", "need", 1)
 	switch path {
 	case "/api/v1/grids", "/api/v1/views/coverage":
 		return path + "?unit=150100&"

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"strings"
@@ -36,7 +37,7 @@ type answeredWorkLists struct {
 }
 
 func (s *Server) workLists(ctx context.Context, in *struct {
-	Unit string `query:"unit" maxLength:"40" doc:"Of the own jurisdiction; if not given, the own unit."`
+	Unit string `query:"unit" format:"unit" maxLength:"40" doc:"Of the own jurisdiction; if not given, the own unit."`
 }) (*answeredWorkLists, error) {
 	u, err := s.charge(ctx, readWork, in.Unit)
 	if err != nil {
@@ -54,17 +55,18 @@ func (s *Server) workLists(ctx context.Context, in *struct {
 
 func (s *Server) workItems(ctx context.Context, in *struct {
 	List  string `path:"list" enum:"need,project,resource,result"`
-	Unit  string `query:"unit" maxLength:"40" doc:"Of the own jurisdiction; if not given, the own unit."`
+	Unit  string `query:"unit" format:"unit" maxLength:"40" doc:"Of the own jurisdiction; if not given, the own unit."`
 	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
-	After string `query:"after" maxLength:"1000"`
+	After string `query:"after" maxLength:"1000" doc:"The cursor next of the page before."`
 	Count bool   `query:"count"`
 }) (*listed[WorkItem], error) {
-	u, err := s.charge(ctx, readWork, in.Unit)
-	if err != nil {
+	last, err1 := lastRow(ctx, in.After)
+	u, err2 := s.charge(ctx, readWork, in.Unit)
+	if err := cmp.Or(err2, err1); err != nil {
 		return nil, err
 	}
 	v, who, l, position := s.Views.Views(), s.viewer(of(ctx).actor), projections.WorkList(in.List), s.position()
-	rows, next, err := v.WorkItems(ctx, u.Code, l, in.Limit, in.After)
+	rows, next, err := v.WorkItems(ctx, u.Code, l, in.Limit, last)
 	if err != nil {
 		return nil, err
 	}
@@ -90,7 +92,7 @@ func (s *Server) workItems(ctx context.Context, in *struct {
 			it.Link = base + "/topics/" + id
 		}
 	}
-	return pageOf(ctx, items, next, position, in.Count, func() (int, error) {
+	return pageOf(ctx, items, cursorAt(ctx, next), position, in.Count, func() (int, error) {
 		n, _, err := v.Works(ctx, u.Code)
 		return n[l], err
 	})

@@ -427,7 +427,7 @@ func TestEveryFigureOpensTheCasesBehindIt(t *testing.T) {
 		for name := range u.Query() {
 			p := part{u.Path, name}
 			linked[p] = x.cases
-			if tried[p]++; bitten[p] || tried[p] > 150 {
+			if tried[p]++; bitten[p] || tried[p] > 400 {
 				continue
 			}
 			q := u.Query()

@@ -3,7 +3,6 @@ package projections
 import (
 	"context"
 	"database/sql"
-	"encoding/base64"
 	"strconv"
 	"strings"
 
@@ -113,17 +112,13 @@ func (v *Views) Works(ctx context.Context, unit orgs.UnitCode) (counts map[WorkL
 	return counts, at, err
 }
 
-// WorkItems lists up to limit items (1 to 200) of one list by where they are kept and what they are, after the one that the cursor names; next is the
-// cursor of the following page, "" = that is all. It returns [ErrLimit] and [ErrCursor].
+// WorkItems lists up to limit items (1 to 200) of one list by where they are kept and what they are, after the one of that key; next is the
+// key of the last one, "" = that is all. It returns [ErrLimit].
 func (v *Views) WorkItems(ctx context.Context, unit orgs.UnitCode, l WorkList, limit int, after string) (items []WorkItem, next string, err error) {
 	if limit < 1 || limit > 200 {
 		return nil, "", ErrLimit
 	}
-	cursor, err := base64.RawURLEncoding.DecodeString(after)
-	path, item, two := strings.Cut(string(cursor), " ")
-	if err != nil || two != (after != "") {
-		return nil, "", ErrCursor
-	}
+	path, item, _ := strings.Cut(after, " ")
 	in, last := within(v.runner.Units().Path(unit)), ""
 	args := append([]any{string(l)}, in.args...)
 	err = v.query(ctx, "SELECT d.path, d.item, d.topic, d.says FROM (SELECT DISTINCT d.path AS p, d.item AS i FROM work_items AS d WHERE d.list = ? AND "+in.text+
@@ -136,7 +131,7 @@ func (v *Views) WorkItems(ctx context.Context, unit orgs.UnitCode, l WorkList, l
 			}
 			if key := path + " " + item; key != last {
 				if len(items) == limit && next == "" {
-					next = base64.RawURLEncoding.EncodeToString([]byte(last))
+					next = last
 				}
 				last, items = key, append(items, WorkItem{Item: item, Unit: seatCode(path), Says: says})
 			}
