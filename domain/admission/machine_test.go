@@ -67,6 +67,16 @@ func TestWhatTheTableDoesNotListIsRefused(t *testing.T) {
 // Whoever is not in the actors' column is refused, even with all rights elsewhere.
 func TestOnlyTheNamedRolesAct(t *testing.T) { ruletest.OnlyNamed(t, Machine, begin, witnesses) }
 
+// M3.
+func TestNamesAreUnique(t *testing.T) {
+	events := []Event{Requested{}, ReviewOpened{}, Withdrawn{}, Granted{}, Refused{}, Revoked{}, Expired{}, OpinionRecorded{}, Funded{}, WarningRaised{},
+		ClockExpired{}, Escalated{}, DeadlineRecomputed{}}
+	ruletest.Names(t, Machine, events, commands)
+	if got, want := len(events), len(Machine.Rows)+len(Machine.Notes)+1; got != want { // a rise comes with an expiry
+		t.Errorf("got %d events, want one for each of the rows and notes, and one: %d", got, want)
+	}
+}
+
 // The rule book's own table, where it is at hand, says the same.
 func TestTheTableAgreesWithTheRuleBook(t *testing.T) {
 	ruletest.Book(t, Machine, func(_, cell string) []orgs.Role {

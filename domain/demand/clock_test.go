@@ -264,19 +264,14 @@ func TestTheClockDoesNotHideWhatWasSaid(t *testing.T) {
 	}
 }
 
-// hand is a clockwork: what it believes is next, and how it folds what it did. The laws are tried on ours, and on
-// broken ones.
-type hand struct {
-	alarms func(State) []rule.Alarm
-	evolve func(State, Event, rule.Stamp) State
-}
+type hand = ruletest.Hand[State, Event]
 
-var ours = hand{State.Alarms, Evolve}
+var ours = hand{Alarms: State.Alarms, Evolve: Evolve}
 
 // run lets a clock run on a demand up to an instant, and holds it against the laws. What fired is kept in fired.
-func (h hand) run(t ruletest.Test, st *story, until time.Time, down bool, fired map[string]bool) {
+func run(t ruletest.Test, h hand, st *story, until time.Time, down bool, fired map[string]bool) {
 	for n := 0; ; n++ {
-		a, waits := rule.Earliest(h.alarms(st.State))
+		a, waits := rule.Earliest(h.Alarms(st.State))
 		if !waits || a.At.After(until) {
 			break
 		}
@@ -315,9 +310,9 @@ func (h hand) run(t ruletest.Test, st *story, until time.Time, down bool, fired 
 			t.Fatalf("%s of %s at %s: %v", a.Step, a.ID, on, err)
 		}
 		st.Now = on
-		h.fold(t, st, at, es...)
+		fold(t, h, st, at, es...)
 	}
-	for _, a := range h.alarms(st.State) {
+	for _, a := range h.Alarms(st.State) {
 		if !a.At.After(until) {
 			t.Fatalf("(c) after everything up to %s was carried out, %s of %s waits since %s", until, a.Step, a.ID, a.At)
 		}
@@ -330,8 +325,8 @@ func (h hand) run(t ruletest.Test, st *story, until time.Time, down bool, fired 
 }
 
 // fold appends events and holds the fold against the laws.
-func (h hand) fold(t ruletest.Test, st *story, at rule.At, es ...Event) {
-	st.Evolve = h.evolve
+func fold(t ruletest.Test, h hand, st *story, at rule.At, es ...Event) {
+	st.Evolve = h.Evolve
 	for _, e := range es {
 		before := st.State
 		st.Fold(at, e)
@@ -379,13 +374,13 @@ func waits(t *rapid.T, h hand, fails ruletest.Test) *story {
 		if x.On.IsZero() {
 			x.On = st.Now.Add(x.After)
 		}
-		h.run(fails, st, x.On, rapid.IntRange(0, 3).Draw(t, "down") == 0, fired) // nothing that is due waits for a person
+		run(fails, h, st, x.On, rapid.IntRange(0, 3).Draw(t, "down") == 0, fired) // nothing that is due waits for a person
 		at := st.Meet(x)
 		es, err := Decide(st.State, x.Command, at)
 		if err != nil {
 			continue
 		}
-		h.fold(fails, st, at, es...)
+		fold(fails, h, st, at, es...)
 		for _, e := range es {
 			switch e := e.(type) { // people may not act for the clock here: it was there before
 			case WarningRaised, ClockExpired:
@@ -393,7 +388,7 @@ func waits(t *rapid.T, h hand, fails ruletest.Test) *story {
 			}
 		}
 	}
-	h.run(fails, st, st.Now.Add(400*day), rapid.Bool().Draw(t, "down at the end"), fired)
+	run(fails, h, st, st.Now.Add(400*day), rapid.Bool().Draw(t, "down at the end"), fired)
 	return st
 }
 
@@ -422,48 +417,26 @@ func TestTheClockKeepsItsLaws(t *testing.T) {
 
 func TestABrokenClockIsFound(t *testing.T) {
 	for name, h := range map[string]struct {
-		hand
-		law string
+		hand hand
+		law  string
 	}{
-		"a second early": {hand{func(s State) []rule.Alarm {
-			as := s.Alarms()
-			for i := range as {
-				as[i].At = as[i].At.Add(-time.Second)
-			}
-			return as
-		}, Evolve}, "(a)"},
-		"a second late": {hand{func(s State) []rule.Alarm {
-			as := s.Alarms()
-			for i := range as {
-				as[i].At = as[i].At.Add(time.Second)
-			}
-			return as
-		}, Evolve}, ""},
-		"one that forgets what it did": {hand{State.Alarms, func(s State, e Event, st rule.Stamp) State {
-			s = Evolve(s, e, st)
-			s.Fired = nil
-			return s
-		}}, "(b)"},
-		"one that never expires": {hand{func(s State) []rule.Alarm {
-			return slices.DeleteFunc(s.Alarms(), func(a rule.Alarm) bool { return a.Step == "expiry" })
-		}, Evolve}, "(b)"},
-		"one whose attention tires": {hand{State.Alarms, func(s State, e Event, st rule.Stamp) State {
-			s = Evolve(s, e, st)
-			if _, closed := e.(CallbackRecorded); closed {
+		"a second early":               {ours.Moved(-time.Second), "(a)"},
+		"a second late":                {ours.Moved(time.Second), ""},
+		"one that forgets what it did": {ours.Spoilt(func(s *State, _ Event) { s.Fired = nil }), "(b)"},
+		"one that never expires":       {ours.Without("expiry"), "(b)"},
+		"one whose attention tires": {ours.Spoilt(func(s *State, e Event) {
+			if _, tires := e.(CallbackRecorded); tires {
 				s.Attention = rule.Attention{}
 			}
-			return s
-		}}, "(d)"},
-		"one that stops while others work": {hand{State.Alarms, func(s State, e Event, st rule.Stamp) State {
-			s = Evolve(s, e, st)
+		}), "(d)"},
+		"one that stops while others work": {ours.Spoilt(func(s *State, e Event) {
 			if _, noted := e.(ProgressNoted); noted {
 				s.Running = slices.Clone(s.Running)
 				for i := range s.Running {
 					s.Running[i].Due = s.Running[i].Due.Add(day)
 				}
 			}
-			return s
-		}}, "(e)"},
+		}), "(e)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			found := ""

@@ -14,14 +14,9 @@ import (
 	"gridcase/domain/ruletest"
 )
 
-// hand is a clockwork: what it believes is next, and how it folds what it did. The laws are tried on ours, and on
-// broken ones.
-type hand struct {
-	alarms func(State) []rule.Alarm
-	evolve func(State, Event, rule.Stamp) State
-}
+type hand = ruletest.Hand[State, Event]
 
-var ours = hand{State.Alarms, Evolve}
+var ours = hand{Alarms: State.Alarms, Evolve: Evolve}
 
 // askClock puts an alarm's command to the dispute at an instant.
 func askClock(st *story, a rule.Alarm, on time.Time) ([]Event, rule.At, error) {
@@ -33,9 +28,9 @@ func askClock(st *story, a rule.Alarm, on time.Time) ([]Event, rule.At, error) {
 
 // run lets a clock run on a dispute up to an instant, all of it at that instant if the machine was down, and holds it
 // against the laws. What fired is kept in fired.
-func (h hand) run(t ruletest.Test, st *story, until time.Time, down bool, fired map[string]bool) {
+func run(t ruletest.Test, h hand, st *story, until time.Time, down bool, fired map[string]bool) {
 	for n := 0; ; n++ {
-		a, waits := rule.Earliest(h.alarms(st.State))
+		a, waits := rule.Earliest(h.Alarms(st.State))
 		if !waits || a.At.After(until) {
 			break
 		}
@@ -64,9 +59,9 @@ func (h hand) run(t ruletest.Test, st *story, until time.Time, down bool, fired 
 			t.Fatalf("%s of %s at %s: %v", a.Step, a.ID, on, err)
 		}
 		st.Now = on
-		h.fold(t, st, at, es...)
+		fold(t, h, st, at, es...)
 	}
-	for _, a := range h.alarms(st.State) {
+	for _, a := range h.Alarms(st.State) {
 		if !a.At.After(until) {
 			t.Fatalf("(c) after everything up to %s was carried out, %s of %s waits since %s", until, a.Step, a.ID, a.At)
 		}
@@ -79,8 +74,8 @@ func (h hand) run(t ruletest.Test, st *story, until time.Time, down bool, fired 
 }
 
 // fold appends events and holds the fold against the laws.
-func (h hand) fold(t ruletest.Test, st *story, at rule.At, es ...Event) {
-	st.Evolve = h.evolve
+func fold(t ruletest.Test, h hand, st *story, at rule.At, es ...Event) {
+	st.Evolve = h.Evolve
 	for _, e := range es {
 		before := st.State
 		st.Fold(at, e)
@@ -104,15 +99,15 @@ func waits(t *rapid.T, h hand, fails ruletest.Test) *story {
 		s := anyStep(st.State).Draw(t, "step")
 		down := rapid.IntRange(0, 3).Draw(t, "down") == 0
 		then := st.Now.Add(s.After)
-		h.run(fails, st, then, down, fired) // nothing that is due waits for a person
+		run(fails, h, st, then, down, fired) // nothing that is due waits for a person
 		s.After = then.Sub(st.Now)
 		at := st.Meet(s)
 		es, err := Decide(st.State, s.Command, at)
 		if err == nil {
-			h.fold(fails, st, at, es...)
+			fold(fails, h, st, at, es...)
 		}
 	}
-	h.run(fails, st, st.Now.Add(400*day), rapid.Bool().Draw(t, "down at the end"), fired)
+	run(fails, h, st, st.Now.Add(400*day), rapid.Bool().Draw(t, "down at the end"), fired)
 	return st
 }
 
@@ -138,46 +133,29 @@ func TestTheClockKeepsItsLaws(t *testing.T) {
 }
 
 func TestABrokenClockIsFound(t *testing.T) {
-	changed := func(change func(*rule.Alarm)) func(State) []rule.Alarm {
-		return func(s State) []rule.Alarm {
-			as := s.Alarms()
-			for i := range as {
-				change(&as[i])
-			}
-			return as
-		}
-	}
 	for name, h := range map[string]struct {
-		hand
-		law string
+		hand hand
+		law  string
 	}{
-		"a second early": {hand{changed(func(a *rule.Alarm) { a.At = a.At.Add(-time.Second) }), Evolve}, "(a)"},
-		"a second late":  {hand{changed(func(a *rule.Alarm) { a.At = a.At.Add(time.Second) }), Evolve}, "(a)"},
-		"one that takes the wrong step": {hand{changed(func(a *rule.Alarm) {
+		"a second early":               {ours.Moved(-time.Second), "(a)"},
+		"a second late":                {ours.Moved(time.Second), "(a)"},
+		"one that forgets what it did": {ours.Spoilt(func(s *State, _ Event) { s.Fired = nil }), "(b)"},
+		"one that never expires":       {ours.Without("expiry"), "(b)"},
+		"one whose attention tires": {ours.Spoilt(func(s *State, e Event) {
+			if _, tires := e.(ReferredOut); tires {
+				s.Attention = rule.Attention{}
+			}
+		}), "(d)"},
+		"one that takes the wrong step": {ours.Changed(func(a *rule.Alarm) {
 			if _, declines := a.Command.(DeclineMediation); declines {
 				a.Command = FailMediation{}
 			}
-		}), Evolve}, "(a)"},
-		"one that refers up from the top": {hand{changed(func(a *rule.Alarm) {
+		}), "(a)"},
+		"one that refers up from the top": {ours.Changed(func(a *rule.Alarm) {
 			if _, ends := a.Command.(ExpireClock); ends {
 				a.Command = ReferUp{}
 			}
-		}), Evolve}, "(a)"},
-		"one that forgets what it did": {hand{State.Alarms, func(s State, e Event, st rule.Stamp) State {
-			s = Evolve(s, e, st)
-			s.Fired = nil
-			return s
-		}}, "(b)"},
-		"one that never expires": {hand{func(s State) []rule.Alarm {
-			return slices.DeleteFunc(s.Alarms(), func(a rule.Alarm) bool { return a.Step == "expiry" })
-		}, Evolve}, "(b)"},
-		"one whose attention tires": {hand{State.Alarms, func(s State, e Event, st rule.Stamp) State {
-			s = Evolve(s, e, st)
-			if _, out := e.(ReferredOut); out {
-				s.Attention = rule.Attention{}
-			}
-			return s
-		}}, "(d)"},
+		}), "(a)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			found := ""
@@ -219,7 +197,7 @@ func TestWhatTheClockDoes(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			st := given(t, c.given...)
 			n := len(st.History)
-			ours.run(t, st, st.Now.Add(180*day), false, map[string]bool{})
+			run(t, ours, st, st.Now.Add(180*day), false, map[string]bool{})
 			var got []string
 			for _, h := range st.History[n:] {
 				on := h.Stamp.Recorded.In(calendar.Zone()).Format("01-02 15:04:05 ")

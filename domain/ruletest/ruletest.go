@@ -1,5 +1,6 @@
-// Package ruletest is for the tests of state machines: it holds a table against what the code was seen to do and against the rule book,
-// and says what a refusal lacks.
+// Package ruletest is for the tests of state machines. A test tells a [Story]: somebody takes a [Step], the machine decides, and the stream
+// grows. It holds a table against what the code was seen to do, against whom it lets act, and against the rule book, and says what a
+// refusal lacks to be shown to a clerk.
 package ruletest
 
 import (

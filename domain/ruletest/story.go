@@ -145,9 +145,9 @@ func (st *Story[P, S, C, E]) Fold(at rule.At, es ...E) {
 // Given tells a story whose every step decides something.
 func (st *Story[P, S, C, E]) Given(t Test, steps ...Step[C]) *Story[P, S, C, E] {
 	t.Helper()
-	for i, s := range steps {
+	for _, s := range steps {
 		if es, err := st.Does(s); err != nil || len(es) == 0 {
-			t.Fatalf("given: step %d, %s by %s in %q: got %v, %v", i+1, s.Command.Name(), s.At.Actor.ID, st.Phase(st.State), es, err)
+			t.Fatalf("given: %s by %s in %q, after %d events: got %v, %v", s.Command.Name(), s.At.Actor.ID, st.Phase(st.State), len(st.History), es, err)
 		}
 	}
 	return st

@@ -56,7 +56,6 @@ var (
 
 type (
 	step  = ruletest.Step[Command]
-	entry = ruletest.Entry[Event]
 	story = ruletest.Story[Phase, State, Command, Event]
 )
 

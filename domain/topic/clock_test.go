@@ -15,14 +15,9 @@ import (
 	"gridcase/domain/stream"
 )
 
-// hand is a clockwork: what it believes is next, and how it folds what it did. The laws are tried on ours, and on
-// broken ones.
-type hand struct {
-	alarms func(State) []rule.Alarm
-	evolve func(State, Event, rule.Stamp) State
-}
+type hand = ruletest.Hand[State, Event]
 
-var ours = hand{State.Alarms, Evolve}
+var ours = hand{Alarms: State.Alarms, Evolve: Evolve}
 
 // askClock puts an alarm's command to the topic at an instant.
 func (p *play) askClock(a rule.Alarm, on time.Time) ([]Event, rule.At, error) {
@@ -34,9 +29,9 @@ func (p *play) askClock(a rule.Alarm, on time.Time) ([]Event, rule.At, error) {
 
 // run lets a clock run on a topic up to an instant, all of it at that instant if the machine was down, and holds it
 // against the laws. What fired is kept in fired.
-func (h hand) run(t ruletest.Test, p *play, until time.Time, down bool, fired map[string]bool) {
+func run(t ruletest.Test, h hand, p *play, until time.Time, down bool, fired map[string]bool) {
 	for n := 0; ; n++ {
-		a, waits := rule.Earliest(h.alarms(p.state()))
+		a, waits := rule.Earliest(h.Alarms(p.state()))
 		if !waits || a.At.After(until) {
 			break
 		}
@@ -67,7 +62,7 @@ func (h hand) run(t ruletest.Test, p *play, until time.Time, down bool, fired ma
 		p.now = on
 		p.recordBy(t, h, events, at)
 	}
-	for _, a := range h.alarms(p.state()) {
+	for _, a := range h.Alarms(p.state()) {
 		if !a.At.After(until) {
 			t.Fatalf("(c) after everything up to %s was carried out, %s of %s waits since %s", until, a.Step, a.ID, a.At)
 		}
@@ -85,7 +80,7 @@ func (p *play) recordBy(t ruletest.Test, h hand, events []Event, at rule.At) {
 		e = readBack(e)
 		st := at.Stamp
 		st.Event = stream.Event(stream.Of(stream.Topic, self), "test", len(p.events))
-		before, after := p.state(), h.evolve(p.state(), e, st)
+		before, after := p.state(), h.Evolve(p.state(), e, st)
 		p.events, p.stamps, p.states = append(p.events, e), append(p.stamps, st), append(p.states, after)
 		if after.Attention.Level < before.Attention.Level || after.Attention.Rises < before.Attention.Rises {
 			t.Fatalf("(d) attention fell from %+v to %+v with %s", before.Attention, after.Attention, e.EventType())
@@ -110,10 +105,10 @@ func waits(t *rapid.T, h hand, fails ruletest.Test) *play {
 			w.turn(t, p.state())
 		}
 		st := randomMove(t, p.state(), *w)
-		h.run(fails, p, p.now.Add(st.wait), rapid.IntRange(0, 3).Draw(t, "down") == 0, fired) // nothing that is due waits for a person
+		run(fails, h, p, p.now.Add(st.wait), rapid.IntRange(0, 3).Draw(t, "down") == 0, fired) // nothing that is due waits for a person
 		st.wait = max(0, st.wait/2)
 		c, at := p.ask(st)
-		h.run(fails, p, p.now, false, fired)
+		run(fails, h, p, p.now, false, fired)
 		if events, err := Decide(p.state(), c, at); err == nil {
 			p.recordBy(fails, h, events, at)
 			if again, err := Decide(p.state(), c, at); len(again) > 0 || err != nil {
@@ -121,7 +116,7 @@ func waits(t *rapid.T, h hand, fails ruletest.Test) *play {
 			}
 		}
 	}
-	h.run(fails, p, p.now.Add(400*day), rapid.Bool().Draw(t, "down at the end"), fired)
+	run(fails, h, p, p.now.Add(400*day), rapid.Bool().Draw(t, "down at the end"), fired)
 	return p
 }
 
@@ -146,36 +141,19 @@ func TestTheClockKeepsItsLaws(t *testing.T) {
 }
 
 func TestABrokenClockIsFound(t *testing.T) {
-	moved := func(by time.Duration) func(State) []rule.Alarm {
-		return func(s State) []rule.Alarm {
-			as := s.Alarms()
-			for i := range as {
-				as[i].At = as[i].At.Add(by)
-			}
-			return as
-		}
-	}
 	for name, h := range map[string]struct {
-		hand
-		law string
+		hand hand
+		law  string
 	}{
-		"a second early": {hand{moved(-time.Second), Evolve}, "(a)"},
-		"a second late":  {hand{moved(time.Second), Evolve}, "(a)"},
-		"one that forgets what it did": {hand{State.Alarms, func(s State, e Event, st rule.Stamp) State {
-			s = Evolve(s, e, st)
-			s.Fired = nil
-			return s
-		}}, "(b)"},
-		"one that never expires": {hand{func(s State) []rule.Alarm {
-			return slices.DeleteFunc(s.Alarms(), func(a rule.Alarm) bool { return a.Step == "expiry" })
-		}, Evolve}, "(b)"},
-		"one whose attention tires": {hand{State.Alarms, func(s State, e Event, st rule.Stamp) State {
-			s = Evolve(s, e, st)
-			if _, begun := e.(DeliberationOpened); begun {
+		"a second early":               {ours.Moved(-time.Second), "(a)"},
+		"a second late":                {ours.Moved(time.Second), "(a)"},
+		"one that forgets what it did": {ours.Spoilt(func(s *State, _ Event) { s.Fired = nil }), "(b)"},
+		"one that never expires":       {ours.Without("expiry"), "(b)"},
+		"one whose attention tires": {ours.Spoilt(func(s *State, e Event) {
+			if _, tires := e.(DeliberationOpened); tires {
 				s.Attention = rule.Attention{}
 			}
-			return s
-		}}, "(d)"},
+		}), "(d)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			found := ""
@@ -232,7 +210,7 @@ func TestWhatTheClockDoes(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			p := given(t, c.steps...)
 			n := len(p.events)
-			ours.run(t, p, p.now.Add(180*day), false, map[string]bool{})
+			run(t, ours, p, p.now.Add(180*day), false, map[string]bool{})
 			var got []string
 			for i, e := range p.events[n:] {
 				on := p.stamps[n+i].Recorded.In(calendar.Zone()).Format(" 01-02 15:04:05")
