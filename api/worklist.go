@@ -36,7 +36,7 @@ type answeredWorkLists struct {
 }
 
 func (s *Server) workLists(ctx context.Context, in *struct {
-	Unit string `query:"unit" maxLength:"40" doc:"Of the own jurisdiction; if not given, the own unit."`
+	Unit string `query:"unit" format:"unit" maxLength:"40" doc:"Of the own jurisdiction; if not given, the own unit."`
 }) (*answeredWorkLists, error) {
 	u, err := s.charge(ctx, readWork, in.Unit)
 	if err != nil {
@@ -54,7 +54,7 @@ func (s *Server) workLists(ctx context.Context, in *struct {
 
 func (s *Server) workItems(ctx context.Context, in *struct {
 	List  string `path:"list" enum:"need,project,resource,result"`
-	Unit  string `query:"unit" maxLength:"40" doc:"Of the own jurisdiction; if not given, the own unit."`
+	Unit  string `query:"unit" format:"unit" maxLength:"40" doc:"Of the own jurisdiction; if not given, the own unit."`
 	Limit int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	After string `query:"after" maxLength:"1000"`
 	Count bool   `query:"count"`
