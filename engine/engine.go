@@ -239,7 +239,7 @@ func (e *Engine) begin(ctx context.Context) error {
 	}
 	private, public, err := note.GenerateKey(rand.Reader, e.Origin+"/service")
 	if err == nil {
-		if private, err = e.Keys.Service(e.Origin+"/service", private); err == nil {
+		if private, err = e.Keys.Service(ctx, e.Origin+"/service", private); err == nil {
 			public, err = verifierOf(private)
 		}
 	}

@@ -222,7 +222,7 @@ func used(n stream.Name, body event.Body) []keys.Use {
 	return uses
 }
 
-// assign tells the key store what it may have lost in a power cut: the index can be ahead of it.
+// assign tells the key store what it may have lost in a power cut: the index can be ahead of it, here or on another node.
 func (e *Engine) assign(ctx context.Context) error {
 	from, err := e.Keys.Assigned(ctx)
 	if err != nil {
@@ -333,10 +333,17 @@ func (e *Engine) batch(ctx context.Context, folder *event.Folder, events []event
 			return err
 		}
 	}
-	if err := e.Keys.Assign(ctx, uses, events[len(events)-1].Position); err != nil {
+	last := events[len(events)-1].Position
+	err = e.Keys.Assign(ctx, uses, last)
+	if errors.Is(err, keys.ErrGap) {
+		e.Logger.Warn("the key store has lost which case its newest keys belong to, and is told again by the log")
+		if err = e.assign(ctx); err == nil {
+			err = e.Keys.Assign(ctx, uses, last)
+		}
+	}
+	if err != nil {
 		return err
 	}
-	last := events[len(events)-1].Position
 	if err := e.index.note(ctx, tx, unknown, last); err != nil {
 		return err
 	}

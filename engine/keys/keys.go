@@ -4,11 +4,13 @@
 // Each key is wrapped under a key-encryption key that lives in a file of its own; the database holds only
 // wrapped keys. Loss of either makes all personal data unreadable: they are backed up apart from the log.
 //
+// The keys lie in a folder ([Open]), which all nodes of one machine share, or with the [Service] that has such a folder ([Dial]), which nodes on
+// several machines share. The key-encryption key never leaves the folder's machine.
+//
 // What is true if we die: a key is on disk before any event can use it, because only keys from a pool that
 // was committed earlier are handed out. Which case a key belongs to is learnt again from the log
-// ([Store.Assign]), so handing one out costs no write of its own.
-//
-// Nodes on one machine share a folder: each has a pool of its own, and no one of them throws away what may be another's.
+// ([Store.Assign]), so handing one out costs no write of its own. Each node has a pool of its own, and no one of
+// them throws away what may be another's.
 package keys
 
 import (
@@ -17,16 +19,10 @@ import (
 	"crypto/cipher"
 	"crypto/hkdf"
 	"crypto/hmac"
-	"crypto/rand"
 	"crypto/sha256"
-	"database/sql"
 	"encoding/base64"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -45,14 +41,20 @@ var (
 	ErrForged = errors.New("the sealed text does not belong here or was altered")
 	// ErrAway: the key store does not answer; nothing personal can be taken in or shown.
 	ErrAway = errors.New("the key store does not answer")
+	// ErrGap: the key store is not told what the log shows before the events at hand, though it was once: it is an older copy, or lost what
+	// was not yet on disk. Ask [Store.Assigned] from where on it must be told again.
+	ErrGap = errors.New("the key store has lost what the log had shown it")
 )
 
 const (
 	algorithm = "a256gcm"
 	poolSize  = 4096
+	firstPool = 512 // keys before anything is taken in
 	// mostLacked is how many keys that are not here are told apart.
 	mostLacked = 10_000
-	cacheLife  = time.Minute // so that an erasure elsewhere takes effect
+	// mostPending is how many uses of keys wait for a store that is away, about 200 bytes each; then the log is not followed further.
+	mostPending = 50_000
+	cacheLife   = time.Minute // so that an erasure elsewhere takes effect
 )
 
 // Key is one person's key in one case. The zero Key is none.
@@ -66,150 +68,82 @@ type slot struct {
 	part   string
 }
 
-// Store is a folder of keys. It is safe for concurrent use.
+// keeper is where keys are kept: a folder, or the service that has one. Its errors are [ErrAway], or what is said there.
+type keeper interface {
+	// secret returns what everything is derived from that is no key of a person.
+	secret(ctx context.Context) ([32]byte, error)
+	// make makes keys that are on disk when it returns, for the caller alone. After an error it may be asked again.
+	make(ctx context.Context, n int) ([]Key, error)
+	// giveBack drops keys that were never handed out.
+	giveBack(ctx context.Context, unused []Key) error
+	// get returns a key by its id: [ErrUnknown], [ErrErased].
+	get(ctx context.Context, id string) (Key, error)
+	// find returns the key that was assigned to a part of a case: [ErrErased].
+	find(ctx context.Context, n stream.Name, part string) (k Key, found bool, err error)
+	// assigned returns up to where the log is assigned without a hole.
+	assigned(ctx context.Context) (eventlog.Position, error)
+	// assign writes down uses, and that everything after one position is assigned up to another: [ErrGap] if before them something is not.
+	assign(ctx context.Context, uses []Use, after, upTo eventlog.Position) (lacked []Use, err error)
+	restart(ctx context.Context) error
+	// sweep drops keys of earlier processes that no event uses, if no other holder of keys may live.
+	sweep(ctx context.Context) error
+	service(ctx context.Context, name, offered string) (private string, err error)
+	close() error
+}
+
+// Store gives out keys and seals and opens with them. It is safe for concurrent use.
 type Store struct {
-	dir    string
-	db     *sql.DB // commits are on disk when they return
-	lazy   *sql.DB // the same file; commits are on disk a little later: for what the log tells again
-	kek    cipher.AEAD
-	master [32]byte // of everything derived that is no key of a person
+	keeper keeper
+	master [32]byte // of everything derived that is no key of a person; never on disk where the keys are elsewhere
 	pool   chan Key
 	refill chan struct{}
 	stop   context.CancelFunc
 	done   chan struct{}
-	open   *os.File // lock file: held by every process that has the folder open
-	whole  bool     // a test sweeps as if nobody else had the folder open
+	now    func() time.Time
 
 	mu     sync.Mutex
-	held   map[slot]string // handed out, not yet on disk as assigned
-	fresh  map[string]Key  // opened lately
-	stale  map[string]Key  // opened a while ago
-	turned time.Time
-	err    error          // why the pool can not be refilled
+	held   map[slot]string // handed out, not yet written down as assigned
+	cache  map[string]opened
+	pruned time.Time
+	away   error          // why the keeper does not answer, as last asked
+	dry    error          // why the pool can not be refilled
 	lacked map[string]Use // keys that the log names and that are not here, by their names
+
+	telling sync.Mutex // held by whoever tells the keeper what is assigned
+	pending []Use      // not told yet
+	told    eventlog.Position
+	until   eventlog.Position // what is pending goes up to there
 }
 
-// Keys are numbered in the order they were made, so that making and assigning them touches neighbouring pages; a number is
-// never used twice. The erased row stays for ever as a tombstone.
-const schema = `
-CREATE TABLE IF NOT EXISTS keys (
-	id        INTEGER PRIMARY KEY AUTOINCREMENT,
-	kid       TEXT NOT NULL,
-	subject   TEXT NOT NULL,
-	stream    TEXT NOT NULL DEFAULT '',
-	part      TEXT NOT NULL DEFAULT '',
-	state     TEXT NOT NULL CHECK (state IN ('pooled','live','restricted','erased')),
-	wrapped   BLOB,
-	epoch     INTEGER NOT NULL,
-	erased_at TEXT,
-	reason    TEXT,
-	event     TEXT
-) STRICT;
-CREATE TABLE IF NOT EXISTS followed (one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER NOT NULL) STRICT;
-INSERT OR IGNORE INTO followed VALUES (1, 0);
-CREATE INDEX IF NOT EXISTS keys_by_case ON keys (stream, part) WHERE state <> 'pooled';
-CREATE INDEX IF NOT EXISTS keys_pooled ON keys (id) WHERE state = 'pooled';
-PRAGMA user_version = 1;`
-
-// kid makes the name of the key with a number: 8 bytes of number, 4 random ones, in base64url.
-func kid(number int64) string {
-	var b [12]byte
-	binary.BigEndian.PutUint64(b[:], uint64(number))
-	rand.Read(b[8:]) // never fails: crypto/rand ends the program instead
-	return base64.RawURLEncoding.EncodeToString(b[:])
-}
-
-// number reads the number out of a key's name, 0 if it is none.
-func number(kid string) int64 {
-	b, err := base64.RawURLEncoding.DecodeString(kid)
-	if err != nil || len(b) != 12 {
-		return 0
-	}
-	return int64(binary.BigEndian.Uint64(b))
+// opened is a key in memory, and when it was asked for.
+type opened struct {
+	Key
+	at time.Time
 }
 
 // Open opens the key folder, or makes it: kek.key and index.key (0600) and keys.db.
 func Open(ctx context.Context, dir string) (*Store, error) {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("key folder: %w", err)
-	}
-	// Before the first key is made: whoever is alone throws away the keys that nobody uses.
-	lock, err := os.OpenFile(filepath.Join(dir, "open.lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := openFolder(ctx, dir)
 	if err != nil {
-		return nil, fmt.Errorf("key folder: %w", err)
+		return nil, err
 	}
-	if err := share(lock); err != nil {
-		return nil, errors.Join(fmt.Errorf("key folder: %w", err), lock.Close())
-	}
-	s, err := openHeld(ctx, dir)
-	if err != nil {
-		return nil, errors.Join(err, lock.Close())
-	}
-	s.open = lock
-	return s, nil
+	return newStore(ctx, f)
 }
 
-func openHeld(ctx context.Context, dir string) (*Store, error) {
-	db, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "keys.db")+
-		"?_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)&_pragma=secure_delete(ON)&_pragma=busy_timeout(5000)&_txlock=immediate")
-	if err != nil {
-		return nil, fmt.Errorf("key store: %w", err)
-	}
-	lazy, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "keys.db")+
-		"?_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=secure_delete(ON)&_pragma=busy_timeout(5000)&_txlock=immediate")
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("key store: %w", err), db.Close())
-	}
-	var used int
-	if _, err = db.ExecContext(ctx, schema); err == nil {
-		err = db.QueryRowContext(ctx, "SELECT count(*) FROM (SELECT 1 FROM keys LIMIT 1)").Scan(&used)
+func newStore(ctx context.Context, k keeper) (*Store, error) {
+	s := &Store{keeper: k, pool: make(chan Key, poolSize), refill: make(chan struct{}, 1), done: make(chan struct{}), now: time.Now,
+		held: map[slot]string{}, cache: map[string]opened{}, pruned: time.Now(), lacked: map[string]Use{}}
+	var err error
+	if s.master, err = k.secret(ctx); err == nil {
+		err = s.fill(ctx, firstPool)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("key store: %w", err), lazy.Close(), db.Close())
-	}
-	s := &Store{dir: dir, db: db, lazy: lazy, pool: make(chan Key, poolSize), refill: make(chan struct{}, 1), done: make(chan struct{}),
-		held: map[slot]string{}, fresh: map[string]Key{}, stale: map[string]Key{}, turned: time.Now(), lacked: map[string]Use{}}
-	kek, err := secret(filepath.Join(dir, "kek.key"), used > 0)
-	if err == nil {
-		s.master, err = secret(filepath.Join(dir, "index.key"), used > 0)
-	}
-	if err == nil {
-		s.kek, err = aead(kek)
-	}
-	if err == nil {
-		err = s.fill(ctx, 512)
-	}
-	if err != nil {
-		return nil, errors.Join(err, lazy.Close(), db.Close())
+		return nil, errors.Join(err, k.close())
 	}
 	background, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	go s.keepFull(background)
+	go s.keep(background)
 	return s, nil
-}
-
-// secret reads a key file, or makes it if it may be made: never beside keys that were wrapped with another one.
-func secret(path string, mustExist bool) (k [32]byte, err error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) && !mustExist {
-		if _, err := rand.Read(k[:]); err != nil {
-			return k, err
-		}
-		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return k, err
-		}
-		_, err = f.WriteString(hex.EncodeToString(k[:]) + "\n")
-		return k, errors.Join(err, f.Sync(), f.Close())
-	}
-	if err != nil {
-		return k, fmt.Errorf("key file: %w", err)
-	}
-	raw, err := hex.DecodeString(strings.TrimSpace(string(text)))
-	if err != nil || copy(k[:], raw) != 32 {
-		return k, fmt.Errorf("key file %s: want 64 hexadecimal digits", path)
-	}
-	return k, nil
 }
 
 func aead(key [32]byte) (cipher.AEAD, error) {
@@ -220,82 +154,100 @@ func aead(key [32]byte) (cipher.AEAD, error) {
 	return cipher.NewGCMWithRandomNonce(block)
 }
 
-// fill commits n new keys and puts them into the pool.
+// fill puts n new keys into the pool.
 func (s *Store) fill(ctx context.Context, n int) error {
-	made := make([]Key, n)
-	tx, err := s.db.BeginTx(ctx, nil)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback()
-	var last int64
-	err = tx.QueryRowContext(ctx, "SELECT seq FROM sqlite_sequence WHERE name = 'keys'").Scan(&last)
-	if err != nil && !errors.Is(err, sql.ErrNoRows) {
-		return err
-	}
-	insert, err := tx.PrepareContext(ctx, "INSERT INTO keys (id, kid, subject, state, wrapped, epoch) VALUES (?,?,?,'pooled',?,1)")
-	if err != nil {
-		return err
-	}
-	for i := range made {
-		var subject [12]byte
-		rand.Read(subject[:])
-		rand.Read(made[i].dek[:])
-		last++
-		made[i].ID = kid(last)
-		wrapped := s.kek.Seal(nil, nil, made[i].dek[:], []byte(made[i].ID))
-		if _, err := insert.ExecContext(ctx, last, made[i].ID, hex.EncodeToString(subject[:]), wrapped); err != nil {
-			return err
-		}
-	}
-	if err := tx.Commit(); err != nil {
-		return err
-	}
+	made, err := s.keeper.make(ctx, n)
 	for _, k := range made {
 		s.pool <- k
 	}
-	return nil
+	return err
 }
 
-func (s *Store) keepFull(ctx context.Context) {
+// keep sees to the pool and to what is pending until the context ends: at once when the pool is low, and every second. While the keeper is
+// away it is asked once a second, and whoever wants a key is told so without waiting.
+func (s *Store) keep(ctx context.Context) {
 	defer close(s.done)
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-s.refill:
+		case <-tick.C:
 		}
-		for len(s.pool) < poolSize/2 {
-			err := s.fill(ctx, poolSize/4)
-			s.mu.Lock()
-			s.err = err
-			s.mu.Unlock()
-			if err != nil {
-				select {
-				case <-ctx.Done():
-					return
-				case <-time.After(time.Second):
-				}
+		if s.upkeep(ctx) != nil {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
 			}
 		}
 	}
 }
 
-// Close stops the pool and closes the database.
+func (s *Store) upkeep(ctx context.Context) error {
+	_, away := s.keeper.assigned(ctx)
+	var dry error
+	for away == nil && dry == nil && len(s.pool) < poolSize/2 {
+		dry = s.fill(ctx, poolSize/4)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	s.mu.Lock()
+	s.away, s.dry = away, dry
+	s.mu.Unlock()
+	if away == nil {
+		s.telling.Lock()
+		_ = s.tell(ctx) // a gap is met again by whoever assigns next
+		s.telling.Unlock()
+	}
+	return errors.Join(away, dry)
+}
+
+// closing is how long Close waits for a keeper that may be away.
+const closing = 2 * time.Second
+
+// Close stops the pool, gives back what is left in it and closes the folder, or leaves the service. Keys that can not be given back stay
+// there as rows that stand for nobody.
 func (s *Store) Close() error {
 	s.stop()
 	<-s.done
-	return errors.Join(s.lazy.Close(), s.db.Close(), s.open.Close())
+	ctx, cancel := context.WithTimeout(context.Background(), closing)
+	defer cancel()
+	if s.Away() == nil {
+		s.telling.Lock()
+		_ = s.tell(ctx) // else the next start learns it from the log
+		s.telling.Unlock()
+		var unused []Key
+		for len(s.pool) > 0 {
+			select {
+			case k := <-s.pool:
+				unused = append(unused, k)
+			default:
+			}
+		}
+		_ = s.keeper.giveBack(ctx, unused)
+	}
+	return s.keeper.close()
 }
 
-// Health returns why no new keys can be made, or that the log names keys that are not here; nil if all is well.
+// Away returns why keys can not be had now, nil while they can.
+func (s *Store) Away() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.away
+}
+
+// Health returns why the keys can not be had, why no new ones can be made, or that the log names keys that are not here; nil if all is well.
 func (s *Store) Health() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if n := len(s.lacked); n > 0 {
 		return fmt.Errorf("%d keys that the log names are not in the key folder: %w", n, ErrUnknown)
 	}
-	return s.err
+	return errors.Join(s.away, s.dry)
 }
 
 // Lacking returns how many keys were named by the events that were assigned here and are not in the folder, and one of them. Then
@@ -317,17 +269,21 @@ func (s *Store) For(ctx context.Context, n stream.Name, part string, created boo
 	at := slot{n, part}
 	s.mu.Lock()
 	id, here := s.held[at]
+	away := s.away
 	s.mu.Unlock()
 	if here {
 		return s.Get(ctx, id)
 	}
 	if !created {
-		err := s.db.QueryRowContext(ctx, "SELECT kid FROM keys WHERE stream = ? AND part = ? AND state <> 'pooled'", string(n), part).Scan(&id)
-		if err == nil {
-			return s.Get(ctx, id)
+		if away != nil {
+			return Key{}, away
 		}
-		if !errors.Is(err, sql.ErrNoRows) {
-			return Key{}, fmt.Errorf("%w: %w", ErrAway, err)
+		k, found, err := s.keeper.find(ctx, n, part)
+		if err != nil || found {
+			if err == nil {
+				s.remember(k)
+			}
+			return k, err
 		}
 	}
 	k, err := s.take(ctx)
@@ -338,12 +294,12 @@ func (s *Store) For(ctx context.Context, n stream.Name, part string, created boo
 	other, raced := s.held[at]
 	if !raced {
 		s.held[at] = k.ID
-		s.remember(k)
 	}
 	s.mu.Unlock()
 	if raced { // somebody else took one for the same part; ours stays unused
 		return s.Get(ctx, other)
 	}
+	s.remember(k)
 	return k, nil
 }
 
@@ -359,59 +315,58 @@ func (s *Store) take(ctx context.Context) (Key, error) {
 		return k, nil
 	default:
 	}
+	s.mu.Lock()
+	none := errors.Join(s.away, s.dry)
+	s.mu.Unlock()
+	if none != nil && !errors.Is(none, ErrAway) {
+		none = away(none)
+	}
+	if none != nil {
+		return Key{}, none
+	}
 	select {
 	case k := <-s.pool:
 		return k, nil
 	case <-ctx.Done():
-		return Key{}, fmt.Errorf("%w: %w", ErrAway, context.Cause(ctx))
+		return Key{}, away(context.Cause(ctx))
 	case <-time.After(5 * time.Second):
 		return Key{}, fmt.Errorf("%w: no key was made ready in time: %w", ErrAway, s.Health())
 	}
 }
 
-// remember keeps an opened key for a minute or two. The caller holds mu.
 func (s *Store) remember(k Key) {
-	if now := time.Now(); now.Sub(s.turned) > cacheLife {
-		// What is handed out but not yet assigned on disk lives nowhere else under its slot; its key itself is on disk.
-		s.stale, s.fresh, s.turned = s.fresh, map[string]Key{}, now
+	now := s.now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if now.Sub(s.pruned) >= cacheLife {
+		for id, o := range s.cache {
+			if now.Sub(o.at) >= cacheLife {
+				delete(s.cache, id)
+			}
+		}
+		s.pruned = now
 	}
-	s.fresh[k.ID] = k
+	s.cache[k.ID] = opened{k, now}
 }
 
-// Get returns a key by its id. It returns [ErrUnknown], [ErrErased] or [ErrAway].
+// Get returns a key by its id. It returns [ErrUnknown], [ErrErased] or [ErrAway]. A key that was erased elsewhere is known here for a minute
+// at most, however often it is asked for.
 func (s *Store) Get(ctx context.Context, id string) (Key, error) {
 	s.mu.Lock()
-	if time.Since(s.turned) > cacheLife {
-		s.stale, s.fresh, s.turned = s.fresh, map[string]Key{}, time.Now()
-	}
-	k, here := s.fresh[id]
-	if !here {
-		k, here = s.stale[id]
-	}
+	o, here := s.cache[id]
+	away := s.away
 	s.mu.Unlock()
-	if here {
-		return k, nil
+	if here && s.now().Sub(o.at) < cacheLife {
+		return o.Key, nil
 	}
-	var wrapped []byte
-	var state string
-	err := s.db.QueryRowContext(ctx, "SELECT state, wrapped FROM keys WHERE id = ? AND kid = ?", number(id), id).Scan(&state, &wrapped)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		return Key{}, fmt.Errorf("key %s: %w", id, ErrUnknown)
-	case err != nil:
-		return Key{}, fmt.Errorf("%w: %w", ErrAway, err)
-	case state == "erased":
-		return Key{}, fmt.Errorf("key %s: %w", id, ErrErased)
+	if away != nil {
+		return Key{}, away
 	}
-	dek, err := s.kek.Open(nil, nil, wrapped, []byte(id))
-	if err != nil || copy(k.dek[:], dek) != 32 {
-		return Key{}, fmt.Errorf("key %s can not be unwrapped: %w", id, ErrUnknown)
+	k, err := s.keeper.get(ctx, id)
+	if err == nil {
+		s.remember(k)
 	}
-	k.ID = id
-	s.mu.Lock()
-	s.remember(k)
-	s.mu.Unlock()
-	return k, nil
+	return k, err
 }
 
 // Use is one key that an event of a stream uses for a part.
@@ -421,105 +376,90 @@ type Use struct {
 	Key    string
 }
 
-// Assigned returns the position up to which the log's events have their keys assigned here, at least.
-func (s *Store) Assigned(ctx context.Context) (p eventlog.Position, err error) {
-	if err := s.db.QueryRowContext(ctx, "SELECT position FROM followed").Scan(&p); err != nil {
-		return 0, fmt.Errorf("%w: %w", ErrAway, err)
+// Assigned returns the position up to which the log's events have their keys assigned, at least. Whoever asks must go on from there.
+func (s *Store) Assigned(ctx context.Context) (eventlog.Position, error) {
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	p, err := s.keeper.assigned(ctx)
+	if err == nil {
+		s.told = p
 	}
-	return p, nil
+	return p, err
 }
 
-// Assign writes down which case each key belongs to, as the log's events up to a position show it. Keys that were assigned stay
-// as they are. It does not wait for the disk: what a power cut takes is assigned again from the log, from [Store.Assigned] on.
+// Assign writes down which case each key belongs to, as the log's events after those of the last call show it, or after [Store.Assigned], up to a
+// position. Keys that were assigned stay as they are. It does not wait for the disk: what a power cut takes is assigned again from the log.
+// What a store that is away can not be told waits in memory; a start reads it from the log. It returns [ErrGap] if the store has lost something
+// before that: what was given is written down all the same, but the position stays.
 func (s *Store) Assign(ctx context.Context, uses []Use, upTo eventlog.Position) error {
-	if len(uses) == 0 {
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	if len(uses) == 0 && len(s.pending) == 0 {
 		return nil
 	}
-	tx, err := s.lazy.BeginTx(ctx, nil)
-	if err != nil {
-		return fmt.Errorf("assign keys: %w", err)
+	waiting, until := len(s.pending), s.until
+	s.pending, s.until = append(s.pending, uses...), max(s.until, upTo)
+	err := s.Away()
+	if err == nil {
+		err = s.tell(ctx)
 	}
-	defer tx.Rollback()
-	if _, err := tx.ExecContext(ctx, "UPDATE followed SET position = max(position, ?)", int64(upTo)); err != nil {
-		return fmt.Errorf("assign keys: %w", err)
-	}
-	update, err := tx.PrepareContext(ctx, "UPDATE keys SET stream = ?, part = ?, state = 'live' WHERE id = ? AND kid = ? AND state = 'pooled'")
-	if err != nil {
-		return fmt.Errorf("assign keys: %w", err)
-	}
-	here, err := tx.PrepareContext(ctx, "SELECT count(*) FROM keys WHERE id = ? AND kid = ?")
-	if err != nil {
-		return fmt.Errorf("assign keys: %w", err)
-	}
-	var lacked []Use
-	for _, u := range uses {
-		done, err := update.ExecContext(ctx, string(u.Stream), u.Part, number(u.Key), u.Key)
-		if err != nil {
-			return fmt.Errorf("assign key %s: %w", u.Key, err)
+	if err != nil && !errors.Is(err, ErrGap) {
+		if len(s.pending) <= mostPending {
+			return nil
 		}
-		n, err := done.RowsAffected()
-		if err == nil && n == 0 { // it was assigned before, by us or by another node, or it is not here
-			err = here.QueryRowContext(ctx, number(u.Key), u.Key).Scan(&n)
-		}
-		if err != nil {
-			return fmt.Errorf("assign key %s: %w", u.Key, err)
-		}
-		if n == 0 {
-			lacked = append(lacked, u)
-		}
+		s.pending, s.until = s.pending[:waiting], until
 	}
-	if err := tx.Commit(); err != nil {
-		return fmt.Errorf("assign keys: %w", err)
+	return err
+}
+
+// tell hands in what is pending. The caller holds telling.
+func (s *Store) tell(ctx context.Context) error {
+	if len(s.pending) == 0 {
+		return nil
+	}
+	lacked, err := s.keeper.assign(ctx, s.pending, s.told, s.until)
+	if err != nil && !errors.Is(err, ErrGap) {
+		return err
 	}
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	for _, u := range lacked {
 		if len(s.lacked) < mostLacked {
 			s.lacked[u.Key] = u
 		}
 	}
-	for _, u := range uses {
+	for _, u := range s.pending {
 		delete(s.held, slot{u.Stream, u.Part})
 	}
-	return nil
+	s.mu.Unlock()
+	s.pending = nil
+	if err == nil {
+		s.told = max(s.told, s.until)
+	}
+	return err
 }
 
 // Restart forgets up to where the log was assigned: it is another log, in which positions mean something else.
 func (s *Store) Restart(ctx context.Context) error {
-	if _, err := s.db.ExecContext(ctx, "UPDATE followed SET position = 0"); err != nil {
-		return fmt.Errorf("%w: %w", ErrAway, err)
+	s.telling.Lock()
+	defer s.telling.Unlock()
+	err := s.keeper.restart(ctx)
+	if err == nil {
+		s.told = 0
 	}
-	return nil
+	return err
 }
 
 // Sweep drops the keys of earlier processes that no event uses. Call it once the log was read to its end
 // and before anything is written. While another process has the folder open it does nothing: a key that no event uses yet may
-// be in its hands.
+// be in its hands. Nor does it touch what was given to nodes elsewhere.
 func (s *Store) Sweep(ctx context.Context) error {
-	mineAlone, err := alone(s.open)
-	if err != nil {
-		return fmt.Errorf("drop unused keys: %w", err)
+	s.telling.Lock()
+	err := s.tell(ctx)
+	s.telling.Unlock()
+	if err == nil {
+		err = s.keeper.sweep(ctx)
 	}
-	if !mineAlone && !s.whole {
-		return nil
-	}
-	return errors.Join(s.sweep(ctx), share(s.open))
-}
-
-func (s *Store) sweep(ctx context.Context) error {
-	mine := len(s.pool)
-	ids := make([]any, 0, mine)
-	for range mine {
-		k := <-s.pool
-		ids = append(ids, number(k.ID))
-		s.pool <- k
-	}
-	marks := strings.TrimSuffix(strings.Repeat("?,", len(ids)), ",")
-	_, err := s.db.ExecContext(ctx, "DELETE FROM keys WHERE state = 'pooled' AND id NOT IN ("+marks+")", ids...)
-	if err != nil {
-		return fmt.Errorf("drop unused keys: %w", err)
-	}
-	return nil
+	return err
 }
 
 // Learn replaces the keys that were handed out for the parts of a stream by those that its events use.
@@ -618,7 +558,7 @@ func (k Key) Mac(label, text string) string {
 }
 
 // Derived returns a keyed digest under the store's own secret, for what is not one person's: tracking codes,
-// draws, look-ups. The label keeps the uses apart.
+// draws, look-ups. The label keeps the uses apart. It asks nobody: the secret is in memory.
 func (s *Store) Derived(label, text string) []byte {
 	key, _ := hkdf.Key(sha256.New, s.master[:], nil, "gridcase-"+label, 32) // fails only for absurd lengths
 	h := hmac.New(sha256.New, key)
@@ -635,35 +575,6 @@ func mac(secret [32]byte, label, text string) string {
 
 // Service returns the private key with which the service signs receipts, and keeps it beside the other secrets. The first one that
 // is offered under a name stays: of two nodes that begin a log together, both get the same.
-func (s *Store) Service(name, offered string) (private string, err error) {
-	path := filepath.Join(s.dir, "service.key")
-	prefix := "PRIVATE+KEY+" + name + "+"
-	held, err := os.ReadFile(path)
-	if err == nil && strings.HasPrefix(string(held), prefix) {
-		return strings.TrimSpace(string(held)), nil
-	}
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("service key: %w", err)
-	}
-	if err == nil { // of a log that was never begun, or of another name
-		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return "", fmt.Errorf("service key: %w", err)
-		}
-	}
-	f, err := os.CreateTemp(s.dir, "service-*.new")
-	if err != nil {
-		return "", fmt.Errorf("service key: %w", err)
-	}
-	defer os.Remove(f.Name())
-	_, err = f.WriteString(offered + "\n")
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return "", fmt.Errorf("service key: %w", err)
-	}
-	if err := os.Link(f.Name(), path); err != nil && !errors.Is(err, os.ErrExist) {
-		return "", fmt.Errorf("service key: %w", err)
-	}
-	if held, err = os.ReadFile(path); err != nil {
-		return "", fmt.Errorf("service key: %w", err)
-	}
-	return strings.TrimSpace(string(held)), nil
+func (s *Store) Service(ctx context.Context, name, offered string) (private string, err error) {
+	return s.keeper.service(ctx, name, offered)
 }
