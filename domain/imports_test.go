@@ -24,7 +24,7 @@ var arrows = map[string][]string{
 }
 
 // forTests are packages that only tests and measurements use.
-var forTests = []string{"domain/ruletest", "eventlog/logtest", "eventlog/esdbtest", "eventlog/faultnet"}
+var forTests = []string{"domain/ruletest", "eventlog/logtest", "eventlog/esdbtest", "eventlog/faultnet", "engine/keys/keystest"}
 
 // within says which packages of the domain may import which: machines know the vocabulary, never one another.
 var within = map[string][]string{
