@@ -30,6 +30,7 @@ type Metrics struct {
 	appended  *prometheus.CounterVec
 	conflicts prometheus.Counter
 	unknown   prometheus.Counter
+	asked     *prometheus.CounterVec
 	resubbed  prometheus.Counter
 	parked    *prometheus.CounterVec
 	fired     *prometheus.CounterVec
@@ -71,6 +72,7 @@ func NewMetrics(r *prometheus.Registry) *Metrics {
 		batch:     histogram("views_batch_events", "Events in one batch of the views.", prometheus.ExponentialBuckets(1, 4, 9)),
 		apply:     histogram("views_apply_seconds", "Time to apply one batch to the views.", seconds),
 		failures:  counter("views_failures_total", "Events that a view could not take.", "view"),
+		asked:     counter("keys_requests_total", "Questions to the key service, by what came of them: done, unknown, erased, away.", "question", "outcome"),
 		strange:   counter("views_unknown_events_total", "Events of a type that this program does not know.", "type"),
 	}
 	// What has not happened yet is counted as 0: an alert can not see a first occurrence that makes its own counter.
@@ -102,6 +104,9 @@ func (m *Metrics) Views() projections.Observer { return viewMetrics{m} }
 // Resubscribed counts a subscription to the log that was lost: the log calls it.
 func (m *Metrics) Resubscribed() { m.resubbed.Inc() }
 
+// Asked counts a question to the key service: the store of keys calls it.
+func (m *Metrics) Asked(question, outcome string) { m.asked.WithLabelValues(question, outcome).Inc() }
+
 // Grouped counts a commit of the log and the appends in it: the log in the folder calls it.
 func (m *Metrics) Grouped(appends int) { m.group.Observe(float64(appends)) }
 
@@ -127,6 +132,14 @@ func (m *Metrics) watch(c Config) error {
 			return 0
 		}
 		return 1
+	}); err != nil {
+		return err
+	}
+	if err := gauge("keys_away", "1 while the key folder or the key service does not answer: nothing personal is shown or, soon, taken in.", nil, func() float64 {
+		if c.Keys.Away() != nil {
+			return 1
+		}
+		return 0
 	}); err != nil {
 		return err
 	}

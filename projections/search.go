@@ -7,10 +7,12 @@ import (
 	"crypto/sha256"
 	"database/sql"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/text/unicode/norm"
 
@@ -18,7 +20,10 @@ import (
 	"gridcase/domain/stream"
 )
 
-// Opener opens a sealed field of an event. An erased text is "" without an error.
+// ErrKeysAway says that nothing can be opened now, and that it is worth asking again.
+var ErrKeysAway = errors.New("the keys do not answer")
+
+// Opener opens a sealed field of an event. An erased text is "" without an error. It returns [ErrKeysAway].
 type Opener interface {
 	Open(stream stream.Name, event stream.ID, typ, field, cipher string) (string, error)
 }
@@ -478,7 +483,7 @@ func (s *Search) run(ctx context.Context) {
 			ids = append(ids, id)
 		}
 		for some := range slices.Chunk(ids, 200) {
-			if err := s.read(ctx, some, s.take); err != nil {
+			if err := s.read(ctx, some, func(r text) error { return s.take(ctx, r) }); err != nil {
 				if ctx.Err() != nil {
 					return
 				}
@@ -560,7 +565,7 @@ func (s *Search) takeAll(ctx context.Context) error {
 			return err
 		}
 		for _, r := range all {
-			if err := s.take(r); err != nil {
+			if err := s.take(ctx, r); err != nil {
 				return err
 			}
 		}
@@ -570,18 +575,36 @@ func (s *Search) takeAll(ctx context.Context) error {
 	}
 }
 
+// asking is how often keys that are away are asked again.
+const asking = 500 * time.Millisecond
+
+// wait opens a field, and while the keys are away asks again: what is not searched because of that would be found by nobody until the next start.
+func (s *Search) wait(ctx context.Context, r SealedRow, field, cipher string) (string, error) {
+	for {
+		clear, err := s.open(r, field, cipher)
+		if !errors.Is(err, ErrKeysAway) {
+			return clear, err
+		}
+		select {
+		case <-ctx.Done():
+			return "", ctx.Err()
+		case <-time.After(asking):
+		}
+	}
+}
+
 // take takes a demand in as it is now.
-func (s *Search) take(r text) error {
+func (s *Search) take(ctx context.Context, r text) error {
 	var clears []string
 	var fault error
 	for _, f := range []struct{ field, cipher string }{{"title", r.sealed.Title}, {"text", r.sealed.Text}} {
-		clear, err := s.open(r.sealed, f.field, f.cipher)
+		clear, err := s.wait(ctx, r.sealed, f.field, f.cipher)
 		clears, fault = append(clears, foldText(clear)), cmp.Or(fault, err)
 	}
 	var blinds []blind
 	if s.runner.config.Identity != nil {
 		for _, f := range []struct{ kind, cipher string }{{"phone", r.sealed.Phone}, {"id_number", r.sealed.IDNumber}, {"account", r.sealed.Account}} {
-			clear, err := s.open(r.sealed, "reporter."+f.kind, f.cipher)
+			clear, err := s.wait(ctx, r.sealed, "reporter."+f.kind, f.cipher)
 			fault = cmp.Or(fault, err)
 			if clear == "" {
 				continue
@@ -590,6 +613,9 @@ func (s *Search) take(r text) error {
 				blinds = append(blinds, b)
 			}
 		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

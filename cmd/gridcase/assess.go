@@ -40,7 +40,7 @@ type assessCmd struct {
 
 // subject says what is assessed: a period of the log, or days that a scheme is tried on.
 type subject struct {
-	where
+	home
 	Data         string `required:"" help:"Data folder; no other process may have it open." type:"existingdir" placeholder:"DIR"`
 	Period       string `help:"Id of the period." placeholder:"ID"`
 	Jurisdiction string `help:"Without --period: whose streets rate." placeholder:"UNIT"`
@@ -68,7 +68,7 @@ func (c subject) examine(ctx context.Context, s streams, f func(examiner, report
 	if c.Edition != 0 && (c.Period == "" || c.AsOf != "" || c.Edition < 0) {
 		return errors.New("--edition is for a sealed period, counts from 1, and does not go with --as-of")
 	}
-	h, err := openHouse(ctx, c.Data, s, houseOptions{log: c.Log, keep: true, existing: true})
+	h, err := openHouse(ctx, c.Data, s, c.in(houseOptions{keep: true, existing: true}))
 	if err != nil {
 		return err
 	}

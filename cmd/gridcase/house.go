@@ -24,6 +24,7 @@ import (
 //	DIR/log.db        the log of events, unless --log names a server that has it; all else but the keys can be made anew from it
 //	DIR/remote.lock   there if the log is elsewhere; held by the process that has the folder open
 //	DIR/keys/         keys of personal data, apart from the log and to be backed up apart from it
+//	DIR/keys.elsewhere there if the keys are with a key service
 //	DIR/index.db      what the engine knows across streams
 //	DIR/views/        generations of the views
 //	DIR/access.db     API keys, as hashes
@@ -32,6 +33,7 @@ type house struct {
 	dir    string
 	log    eventlog.Log
 	keys   *keys.Store
+	keysAt string // folder or service, for persons
 	engine *engine.Engine
 	views  *projections.Runner
 }
@@ -39,6 +41,7 @@ type house struct {
 // houseOptions say what differs from a plain house.
 type houseOptions struct {
 	log          string           // connection string; "": the log is in the folder
+	keys         keys.Remote      // without a URL: the keys are in the folder
 	policy       *calendar.Policy // nil: the default policy
 	existing     bool             // the folder must hold a log already: a command that only reads makes none
 	origin       string           // "": gridcase.local/<name of the folder>/1
@@ -70,7 +73,7 @@ func openHouse(ctx context.Context, dir string, s streams, o houseOptions) (_ *h
 			return nil, fmt.Errorf("the log is damaged: %w", err)
 		}
 	}
-	if h.keys, err = keys.Open(ctx, filepath.Join(dir, "keys")); err != nil {
+	if h.keys, h.keysAt, err = openKeys(ctx, dir, o.keys); err != nil {
 		return nil, err
 	}
 	h.engine, err = engine.Open(ctx, h.engineConfig(h.log, o))
@@ -191,8 +194,11 @@ func (o opener) Open(n stream.Name, id stream.ID, typ, field, cipher string) (st
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	text, err := o.keys.Open(ctx, keys.Place{Stream: n, Event: id, Type: typ, Field: field}, cipher)
-	if errors.Is(err, keys.ErrErased) {
+	switch {
+	case errors.Is(err, keys.ErrErased):
 		return "", nil
+	case errors.Is(err, keys.ErrAway):
+		err = fmt.Errorf("%w: %w", projections.ErrKeysAway, err)
 	}
 	return text, err
 }

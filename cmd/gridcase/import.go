@@ -24,7 +24,7 @@ import (
 // importCmd takes demands over. Each becomes a stream named after the older system and its number there, so that
 // repeating an import, or repeating it after it was killed, adds what is missing and nothing else.
 type importCmd struct {
-	where
+	home
 	Data    string `required:"" help:"Data folder." type:"path" placeholder:"DIR"`
 	Mapping string `required:"" help:"Mapping file (YAML): columns, times, places, kinds." type:"existingfile" placeholder:"FILE"`
 	Errors  string `help:"Where rows that can not be taken over are listed (default: DIR/import-errors.csv)." type:"path" placeholder:"FILE"`
@@ -50,7 +50,7 @@ func (c importCmd) Run(ctx context.Context, io streams) error {
 	if _, err := file.Seek(0, 0); err != nil {
 		return fmt.Errorf("read the file again: %w", err)
 	}
-	h, err := openHouse(ctx, c.Data, io, houseOptions{log: c.Log})
+	h, err := openHouse(ctx, c.Data, io, c.in(houseOptions{}))
 	if err != nil {
 		return err
 	}

@@ -14,11 +14,12 @@ import (
 	"gridcase/domain/orgs"
 )
 
-// keysCmd works on the folder's access.db alone, so it works while the server runs.
+// keysCmd makes and ends API keys, and serves the keys of personal data. The former works on the folder's access.db alone, so it works while the server runs.
 type keysCmd struct {
-	Create keysCreateCmd `cmd:"" help:"Make a key; prints only the key."`
-	List   keysListCmd   `cmd:"" help:"List keys: id, role, unit, expiry."`
-	Revoke keysRevokeCmd `cmd:"" help:"Revoke a key by its id."`
+	Create keysCreateCmd `cmd:"" help:"Make an API key; prints only the key."`
+	List   keysListCmd   `cmd:"" help:"List API keys: id, role, unit, expiry."`
+	Revoke keysRevokeCmd `cmd:"" help:"Revoke an API key by its id."`
+	Serve  keysServeCmd  `cmd:"" help:"Serve the keys of personal data to nodes on other machines."`
 }
 
 type keysCreateCmd struct {

@@ -13,7 +13,7 @@ import (
 	"gridcase/eventlog/sqlite"
 )
 
-// where says where the log is. All else of a node stays in its folder: views, index and keys.
+// where says where the log is.
 type where struct {
 	Log string `help:"Where the log is, if not in the data folder: the connection string of an EventStoreDB or KurrentDB cluster. It may hold a password: rather set GRIDCASE_LOG." placeholder:"esdb://HOST:PORT"`
 }

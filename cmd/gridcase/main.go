@@ -29,7 +29,7 @@ type program struct {
 	Copy     copyCmd        `cmd:"" help:"Copy a log from one store to another, and check that both hold the same."`
 	Rebuild  rebuildCmd     `cmd:"" help:"Build all views anew from the log and compare them with the present ones."`
 	Views    viewsCmd       `cmd:"" help:"Look at the views."`
-	Keys     keysCmd        `cmd:"" help:"Make, list and revoke API keys."`
+	Keys     keysCmd        `cmd:"" help:"Make, list and revoke API keys; serve the keys of personal data."`
 	Units    unitsCmd       `cmd:"" help:"Load, list and check units and grids."`
 	Policies policiesCmd    `cmd:"" help:"List, show and publish the policies of deadlines and escalation."`
 	Calendar calendarCmd    `cmd:"" help:"List and publish notices of days off and make-up workdays."`

@@ -37,12 +37,12 @@ type calendarCmd struct {
 }
 
 type policiesListCmd struct {
-	where
+	home
 	Data string `required:"" help:"Data folder." type:"existingdir" placeholder:"DIR"`
 }
 
 func (c policiesListCmd) Run(ctx context.Context, io streams) error {
-	h, err := openHouse(ctx, c.Data, io, houseOptions{log: c.Log, existing: true})
+	h, err := openHouse(ctx, c.Data, io, c.in(houseOptions{existing: true}))
 	if err != nil {
 		return err
 	}
@@ -91,13 +91,13 @@ func (h *house) publications(ctx context.Context, n stream.Name, see func(eventl
 }
 
 type policiesShowCmd struct {
-	where
+	home
 	Data string `required:"" help:"Data folder." type:"existingdir" placeholder:"DIR"`
 	Name string `arg:"" enum:"deadline,escalation" help:"deadline or escalation."`
 }
 
 func (c policiesShowCmd) Run(ctx context.Context, io streams) error {
-	h, err := openHouse(ctx, c.Data, io, houseOptions{log: c.Log, existing: true})
+	h, err := openHouse(ctx, c.Data, io, c.in(houseOptions{existing: true}))
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func (c policiesShowCmd) Run(ctx context.Context, io streams) error {
 }
 
 type policiesPublishCmd struct {
-	where
+	home
 	Data   string `required:"" help:"Data folder." type:"existingdir" placeholder:"DIR"`
 	Reason string `required:"" help:"Why it is changed: it is kept for ever, and public."`
 	Name   string `arg:"" enum:"deadline,escalation" help:"deadline or escalation."`
@@ -141,7 +141,7 @@ func (c policiesPublishCmd) Run(ctx context.Context, io streams) error {
 		}
 		command = policy.PublishDeadlines{Policy: f.table(), Reason: reason}
 	}
-	h, err := openHouse(ctx, c.Data, io, houseOptions{log: c.Log})
+	h, err := openHouse(ctx, c.Data, io, c.in(houseOptions{}))
 	if err != nil {
 		return err
 	}
@@ -325,12 +325,12 @@ func (f escalationFile) policy() escalation.Policy {
 }
 
 type calendarListCmd struct {
-	where
+	home
 	Data string `required:"" help:"Data folder." type:"existingdir" placeholder:"DIR"`
 }
 
 func (c calendarListCmd) Run(ctx context.Context, io streams) error {
-	h, err := openHouse(ctx, c.Data, io, houseOptions{log: c.Log, existing: true})
+	h, err := openHouse(ctx, c.Data, io, c.in(houseOptions{existing: true}))
 	if err != nil {
 		return err
 	}
@@ -346,7 +346,7 @@ func (c calendarListCmd) Run(ctx context.Context, io streams) error {
 }
 
 type calendarPublishCmd struct {
-	where
+	home
 	Data   string `required:"" help:"Data folder." type:"existingdir" placeholder:"DIR"`
 	Reason string `help:"Needed for a correction: where the year has a notice already. It is kept for ever, and public."`
 	File   string `arg:"" help:"Notices: lines \"notice YEAR SOURCE\", \"off FIRST[..LAST] [OCCASION]\", \"work FIRST[..LAST] [OCCASION]\"." type:"existingfile"`
@@ -364,7 +364,7 @@ func (c calendarPublishCmd) Run(ctx context.Context, io streams) error {
 	if len(notices) == 0 {
 		return fmt.Errorf("calendar %s: it holds no notice", c.File)
 	}
-	h, err := openHouse(ctx, c.Data, io, houseOptions{log: c.Log})
+	h, err := openHouse(ctx, c.Data, io, c.in(houseOptions{}))
 	if err != nil {
 		return err
 	}

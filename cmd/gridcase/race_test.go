@@ -320,7 +320,13 @@ func TestWhatWasAcknowledgedSurvivesKill9(t *testing.T) {
 // serveProcess starts the program on a folder and returns its address when it is ready. Kill kills it, and returns when it is dead.
 func serveProcess(t *testing.T, dir string, more ...string) (url string, kill func()) {
 	t.Helper()
-	c := gridcase(append([]string{"serve", "--data", dir, "--listen", "127.0.0.1:0"}, more...)...)
+	return startProcess(t, append([]string{"serve", "--data", dir, "--listen", "127.0.0.1:0"}, more...)...)
+}
+
+// startProcess starts the program with a command that serves.
+func startProcess(t *testing.T, args ...string) (url string, kill func()) {
+	t.Helper()
+	c := gridcase(args...)
 	said, err := c.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -280,7 +280,7 @@ func serveTown(t *testing.T, dir string, logger *slog.Logger) *town {
 }
 
 // serveTownOn serves a folder whose log is where a connection string says.
-func serveTownOn(t *testing.T, dir, log string, logger *slog.Logger) *town {
+func serveTownOn(t *testing.T, dir, log string, logger *slog.Logger, change ...func(*houseOptions)) *town {
 	t.Helper()
 	s := &town{t: t, dir: dir, log: log, registry: prometheus.NewRegistry(), now: time.Date(2025, 3, 3, 2, 0, 0, 0, time.UTC), keys: map[string]string{}}
 	ctx, metrics := context.Background(), api.NewMetrics(s.registry)
@@ -291,8 +291,12 @@ func serveTownOn(t *testing.T, dir, log string, logger *slog.Logger) *town {
 		}
 	}
 	var err error
-	s.house, err = openHouse(ctx, dir, streams{out: io.Discard, err: io.Discard}, houseOptions{log: log, keep: true, now: s.clock, logger: logger,
-		observe: metrics.Engine(), views: metrics.Views(), resubscribed: metrics.Resubscribed, grouped: metrics.Grouped})
+	o := houseOptions{log: log, keep: true, now: s.clock, logger: logger,
+		observe: metrics.Engine(), views: metrics.Views(), resubscribed: metrics.Resubscribed, grouped: metrics.Grouped}
+	for _, f := range change {
+		f(&o)
+	}
+	s.house, err = openHouse(ctx, dir, streams{out: io.Discard, err: io.Discard}, o)
 	must(err)
 	s.access, err = access.Open(ctx, filepath.Join(dir, "access.db"))
 	must(err)

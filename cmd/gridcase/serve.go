@@ -22,7 +22,7 @@ import (
 
 // serveCmd serves the API on one data folder until it is told to stop.
 type serveCmd struct {
-	where
+	home
 	Data     string     `required:"" help:"Data folder; made if it is missing." type:"path" placeholder:"DIR"`
 	Listen   string     `default:"127.0.0.1:8080" help:"Address to listen on." placeholder:"ADDR"`
 	Origin   string     `help:"Name of the log, gridcase.<city>/<deployment>/<incarnation>; used once, when the log is new."`
@@ -32,7 +32,7 @@ type serveCmd struct {
 }
 
 func (c serveCmd) Run(ctx context.Context, s streams, b *border) error {
-	return serve(ctx, s, serving{border: b, data: c.Data, listen: c.Listen, level: c.LogLevel, fire: c.Fire, withoutKeys: c.Keyless, options: houseOptions{log: c.Log, origin: c.Origin}})
+	return serve(ctx, s, serving{border: b, data: c.Data, listen: c.Listen, level: c.LogLevel, fire: c.Fire, withoutKeys: c.Keyless, options: c.in(houseOptions{origin: c.Origin})})
 }
 
 // serving is what serve and demo have in common.
@@ -57,13 +57,14 @@ func serve(ctx context.Context, s streams, w serving) (err error) {
 	metrics := api.NewMetrics(registry)
 	w.options.logger, w.options.keep = logger, true
 	w.options.observe, w.options.views, w.options.resubscribed, w.options.grouped = metrics.Engine(), metrics.Views(), metrics.Resubscribed, metrics.Grouped
+	w.options.keys.Observe = metrics.Asked
 	h, err := openHouse(ctx, w.data, s, w.options)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.close()) }()
 	if n, one := h.keys.Lacking(); n > 0 {
-		lacking := fmt.Errorf("%d keys that the log names are not in %s, one of them of %s: nodes of one log share one key folder", n, filepath.Join(w.data, "keys"), one.Stream)
+		lacking := fmt.Errorf("%d keys that the log names are not in %s, one of them of %s: nodes of one log share one key folder, or one key service", n, h.keysAt, one.Stream)
 		if w.options.log != "" && !w.withoutKeys { // what this node sealed, the others could not read
 			return fmt.Errorf("%w (--without-keys serves all the same)", lacking)
 		}

@@ -23,7 +23,7 @@ type unitsCmd struct {
 }
 
 type unitsLoadCmd struct {
-	where
+	home
 	Data string `required:"" help:"Data folder." type:"path" placeholder:"DIR"`
 	File string `arg:"" help:"YAML file with units and grids." type:"existingfile"`
 }
@@ -71,7 +71,7 @@ func (c unitsLoadCmd) Run(ctx context.Context, io streams) error {
 	if err := readYAML(c.File, "units", &f); err != nil {
 		return err
 	}
-	h, err := openHouse(ctx, c.Data, io, houseOptions{log: c.Log})
+	h, err := openHouse(ctx, c.Data, io, c.in(houseOptions{}))
 	if err != nil {
 		return err
 	}
@@ -169,13 +169,13 @@ func (h *house) organise(ctx context.Context, n stream.Name, c engine.Command, k
 }
 
 type unitsListCmd struct {
-	where
+	home
 	Data  string `required:"" help:"Data folder." type:"existingdir" placeholder:"DIR"`
 	Below string `help:"Only this unit and what lies below it." placeholder:"CODE"`
 }
 
 func (c unitsListCmd) Run(ctx context.Context, io streams) error {
-	h, err := openHouse(ctx, c.Data, io, houseOptions{log: c.Log, existing: true})
+	h, err := openHouse(ctx, c.Data, io, c.in(houseOptions{existing: true}))
 	if err != nil {
 		return err
 	}
@@ -209,7 +209,7 @@ func (c unitsListCmd) Run(ctx context.Context, io streams) error {
 }
 
 type unitsCheckCmd struct {
-	where
+	home
 	Data  string `required:"" help:"Data folder." type:"existingdir" placeholder:"DIR"`
 	Below string `help:"Only this unit and what lies below it." placeholder:"CODE"`
 }
@@ -218,7 +218,7 @@ type unitsCheckCmd struct {
 var errBroken = errors.New("a household has no grid, or two")
 
 func (c unitsCheckCmd) Run(ctx context.Context, io streams) error {
-	h, err := openHouse(ctx, c.Data, io, houseOptions{log: c.Log, existing: true})
+	h, err := openHouse(ctx, c.Data, io, c.in(houseOptions{existing: true}))
 	if err != nil {
 		return err
 	}

@@ -56,14 +56,14 @@ func (c viewsSeedCmd) Run(ctx context.Context, s streams) (err error) {
 }
 
 type viewsDigestCmd struct {
-	where
+	home
 	Data string `required:"" help:"Data folder." type:"existingdir" placeholder:"DIR"`
 	JSON bool   `name:"json" help:"Print as JSON."`
 }
 
 // Run brings the views up to the end of the log first, so that equal logs print equal digests.
 func (c viewsDigestCmd) Run(ctx context.Context, s streams) (err error) {
-	h, err := openHouse(ctx, c.Data, s, houseOptions{log: c.Log, keep: true, existing: true})
+	h, err := openHouse(ctx, c.Data, s, c.in(houseOptions{keep: true, existing: true}))
 	if err != nil {
 		return err
 	}
@@ -90,12 +90,12 @@ func (c viewsDigestCmd) Run(ctx context.Context, s streams) (err error) {
 
 // rebuildCmd builds a new generation of all views beside the present one and compares the two before it takes over.
 type rebuildCmd struct {
-	where
+	home
 	Data string `required:"" help:"Data folder." type:"existingdir" placeholder:"DIR"`
 }
 
 func (c rebuildCmd) Run(ctx context.Context, s streams) (err error) {
-	h, err := openHouse(ctx, c.Data, s, houseOptions{log: c.Log, keep: true, existing: true})
+	h, err := openHouse(ctx, c.Data, s, c.in(houseOptions{keep: true, existing: true}))
 	if err != nil {
 		return err
 	}

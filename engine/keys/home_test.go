@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,7 +89,7 @@ type host struct {
 	address   string
 	certs     keys.Certificates // the service's
 	nodes     keys.Certificates
-	between   func(next http.Handler) http.Handler // stands before the service
+	between   atomic.Pointer[func(next http.Handler) http.Handler] // stands before the service
 	mu        sync.Mutex
 	outcomes  map[string]int
 	service   *keys.Service
@@ -117,12 +118,13 @@ func (o *host) start() {
 	if o.service, err = keys.NewService(context.Background(), o.dir, quiet); err != nil {
 		o.t.Fatal(err)
 	}
+	service := o.service
 	through := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if o.between != nil {
-			o.between(o.service).ServeHTTP(w, r)
-			return
+		var h http.Handler = service
+		if between := o.between.Load(); between != nil {
+			h = (*between)(h)
 		}
-		o.service.ServeHTTP(w, r)
+		h.ServeHTTP(w, r)
 	})
 	if o.web, err = keys.Server(through, o.certs, quiet); err != nil {
 		o.t.Fatal(err)
@@ -135,6 +137,9 @@ func (o *host) start() {
 	o.ended = make(chan error, 1)
 	go func() { o.ended <- o.web.ServeTLS(l, "", "") }()
 }
+
+// before puts a handler before the service.
+func (o *host) before(between func(next http.Handler) http.Handler) { o.between.Store(&between) }
 
 func (o *host) stop() {
 	o.t.Helper()

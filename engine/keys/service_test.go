@@ -253,7 +253,7 @@ func TestKeysWhoseAnswerIsLostAreMadeOnce(t *testing.T) {
 	s := h.open()
 	defer shut(t, s)
 	var asked atomic.Int64
-	h.host.between = func(next http.Handler) http.Handler {
+	h.host.before(func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/v1/make" && asked.Add(1) <= 3 {
 				next.ServeHTTP(&deaf{header: http.Header{}}, r)
@@ -261,7 +261,7 @@ func TestKeysWhoseAnswerIsLostAreMadeOnce(t *testing.T) {
 			}
 			next.ServeHTTP(w, r)
 		})
-	}
+	})
 	before := h.sql("SELECT count(*) FROM keys")
 	taken := map[string]bool{}
 	for i := range 600 { // more than are ready: it has to ask
@@ -298,7 +298,7 @@ func (d *deaf) WriteHeader(int)             {}
 func TestWhatIsAnsweredIsOnDisk(t *testing.T) {
 	h := atService(t)
 	var seen, early atomic.Int64
-	h.host.between = func(next http.Handler) http.Handler {
+	h.host.before(func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			next.ServeHTTP(&watched{w, func(answer []byte) {
 				if r.URL.Path != "/v1/make" {
@@ -313,7 +313,7 @@ func TestWhatIsAnsweredIsOnDisk(t *testing.T) {
 				}
 			}}, r)
 		})
-	}
+	})
 	shut(t, h.open())
 	if seen.Load() == 0 || early.Load() > 0 {
 		t.Errorf("of %d answers, %d keys were given before they were on disk", seen.Load(), early.Load())
@@ -378,11 +378,11 @@ func TestTheKeyEncryptionKeyNeverLeavesItsMachine(t *testing.T) {
 	h := atService(t)
 	var mu sync.Mutex
 	var said bytes.Buffer
-	h.host.between = func(next http.Handler) http.Handler {
+	h.host.before(func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			next.ServeHTTP(&watched{w, func(b []byte) { mu.Lock(); said.Write(b); mu.Unlock() }}, r)
 		})
-	}
+	})
 	s := h.open()
 	k := keyOf(t, s, caseNo(1), "reporter", true)
 	if _, err := s.Service(t.Context(), "a/service", "PRIVATE+KEY+a/service+1+x"); err != nil {
@@ -515,14 +515,18 @@ func TestOnlyTheServiceSaysThatAKeyIsUnknownOrErased(t *testing.T) {
 		{"elsewhere", "text/html", "", 302},
 		{"without end", "application/json", `{"error":"unknown","detail":"` + strings.Repeat("x", 2<<20) + `"}`, 404},
 	} {
-		h.host.between = func(http.Handler) http.Handler {
+		h.host.before(func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != "/v1/get" {
+					next.ServeHTTP(w, r)
+					return
+				}
 				w.Header().Set("Content-Type", c.kind)
 				w.Header().Set("Location", "/elsewhere")
 				w.WriteHeader(c.status)
 				_, _ = io.WriteString(w, c.body)
 			})
-		}
+		})
 		if got, err := s.Get(t.Context(), k.ID); !errors.Is(err, keys.ErrAway) || errors.Is(err, keys.ErrUnknown) || errors.Is(err, keys.ErrErased) {
 			t.Errorf("%s: got %s, %v, want ErrAway and nothing else", c.name, got.ID, err)
 		}
