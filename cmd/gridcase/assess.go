@@ -497,7 +497,7 @@ func sealsOf(ctx context.Context, at where, data, period string) (seals []report
 }
 
 type assessDiffCmd struct {
-	where
+	home
 	Data   string `required:"" help:"Data folder; no other process may have it open." type:"existingdir" placeholder:"DIR"`
 	Period string `required:"" help:"Id of the period." placeholder:"ID"`
 	From   *int   `help:"Revision to begin with: 1 is the seal (default: the one before --to)." placeholder:"N"`
@@ -516,7 +516,7 @@ func (c assessDiffCmd) Run(ctx context.Context, s streams) error {
 			return errors.New("--from and --to count from 1, which is the seal")
 		}
 	}
-	return subject{where: c.where, Data: c.Data, Period: c.Period, Edition: c.To}.examine(ctx, s, func(_ examiner, x api.Examined) error {
+	return subject{home: c.home, Data: c.Data, Period: c.Period, Edition: c.To}.examine(ctx, s, func(_ examiner, x api.Examined) error {
 		changes, from, to, err := x.Changed(from, to)
 		if errors.Is(err, api.ErrEditions) {
 			return fmt.Errorf("period %s: there are no revisions %d and %d to compare; revisions lists what there is", c.Period, from, to)
