@@ -188,6 +188,19 @@ func TestSystemdTakesTheUnit(t *testing.T) {
 		t.Errorf("security: %v\n%s", err, out)
 	}
 	t.Log(regexp.MustCompile(`Overall exposure level.*`).FindString(out))
+	service := strings.ReplaceAll(text(t, "systemd/gridcase-keys.conf"), "/usr/local/bin/gridcase", program)
+	if err := os.Mkdir(unit+".d", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for drop, taken := range map[string]bool{service: true, strings.Replace(service, "LoadCredential=", "LoadCredentials=", 1): false, strings.Replace(service, program, "/usr/local/bin/gridkey", 1): false} {
+		write(t, filepath.Join(unit+".d", "keys.conf"), drop)
+		if out, err := verify(good); (err == nil) != taken {
+			t.Errorf("with a key service: %v\n%s, want it taken: %t", err, out, taken)
+		}
+	}
+	if err := os.RemoveAll(unit + ".d"); err != nil {
+		t.Fatal(err)
+	}
 	if out, err := verify(strings.Replace(good, "ProtectSystem=strict", "ProtectSystems=strict", 1)); err == nil {
 		t.Errorf("an unknown setting is not noticed: %s", out)
 	}
@@ -407,6 +420,34 @@ func TestTheLogsNodesGetCertificates(t *testing.T) {
 			t.Errorf("%s: its key: %v %v", node, key, err)
 		}
 	}
+	// A key service and its nodes take them, too: the command is the unit's, the settings are those of its comment.
+	must(t, dir, nil, script, "keys", "localhost", "node-1")
+	write(t, filepath.Join(dir, "units.yaml"), "units:\n  - {code: \"150100\", name: 呼和浩特市, kind: city}\n")
+	must(t, dir, nil, script, "others", "node-1")
+	file := func(path string) string { return filepath.Join(dir, path) }
+	settings := regexp.MustCompile(`keys: \{serve: .*\}`).FindString(text(t, "systemd/gridcase-keys.conf"))
+	port := freePort(t)
+	write(t, file("gridcase.yaml"), strings.Replace(settings, "HOST:7443", "127.0.0.1:"+port, 1)+"\n")
+	for from, to := range map[string]string{"localhost.crt": "keys.crt", "localhost.key": "keys.key", "ca/ca.crt": "ca.crt"} {
+		write(t, file(to), text(t, file("keys/"+from)))
+	}
+	command := regexp.MustCompile(`(?m)^ExecStart=(/.*)$`).FindStringSubmatch(text(t, "systemd/gridcase-keys.conf"))[1]
+	words := strings.Fields(strings.NewReplacer("/usr/local/bin/gridcase", program, "${CREDENTIALS_DIRECTORY}", dir, "${STATE_DIRECTORY}", file("state")).Replace(command))
+	serving(t, exec.Command(words[0], words[1:]...), func() error {
+		if c, err := net.Dial("tcp", "127.0.0.1:"+port); err != nil {
+			return err
+		} else if err := c.Close(); err != nil {
+			return err
+		}
+		for authority, taken := range map[string]bool{"keys": true, "others": false} {
+			out, err := run(t, dir, nil, program, "units", "load", "--data", file("node"), "--keys", "https://localhost:"+port, "--keys-ca", file("keys/ca/ca.crt"),
+				"--keys-cert", file(authority+"/node-1.crt"), "--keys-key", file(authority+"/node-1.key"), file("units.yaml"))
+			if (err == nil) != taken || !taken && !strings.Contains(out, "--keys-cert") {
+				t.Errorf("a node with a certificate of %s: %v %s", authority, err, out)
+			}
+		}
+		return nil
+	})
 	files, err := os.ReadDir(filepath.Join(dir, "certificates/ca"))
 	if err != nil || len(files) != 1 {
 		t.Errorf("nodes trust whatever lies beside the authority: %v %v", files, err)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes an authority for the log's nodes, and a key and certificate for each of them:
 #   certificates.sh FOLDER NODE…
+# and in another folder an authority of its own for a key service and the nodes that ask it (docs/operations.md, "A key service").
 # All nodes bear one common name, by which they know each other, and their own name as the alternative that clients check.
 # The authority's key (FOLDER/authority.key) makes more of them: keep it somewhere else. What is there is not made again,
 # so a node can be added, or one certificate deleted and made anew. They last two years; the authority ten.
@@ -18,7 +19,7 @@ quietly() { # openssl talks a lot when all is well
 }
 mkdir -p "$folder/ca"
 if [ ! -e "$folder/authority.key" ]; then
-	quietly openssl req -x509 -newkey rsa:3072 -sha256 -nodes -days 3650 -subj "/O=GridCase/CN=GridCase log authority" \
+	quietly openssl req -x509 -newkey rsa:3072 -sha256 -nodes -days 3650 -subj "/O=GridCase/CN=GridCase authority" \
 		-addext "basicConstraints=critical,CA:TRUE,pathlen:0" -addext "keyUsage=critical,keyCertSign,cRLSign" \
 		-keyout "$folder/authority.key" -out "$folder/ca/ca.crt"
 	chmod 0755 "$folder" "$folder/ca"

@@ -84,7 +84,7 @@ func (h *home) sql(query string, args ...any) (n int64) {
 
 // host is a machine with a key folder and a service, which can be stopped and started.
 type host struct {
-	t         *testing.T
+	t         testing.TB
 	dir       string
 	address   string
 	certs     keys.Certificates // the service's
@@ -98,7 +98,7 @@ type host struct {
 	authority *keystest.Authority
 }
 
-func newHost(t *testing.T, dir string) *host {
+func newHost(t testing.TB, dir string) *host {
 	t.Helper()
 	authority := keystest.NewAuthority(t)
 	o := &host{t: t, dir: dir, address: "127.0.0.1:0", authority: authority, certs: authority.Give("127.0.0.1"), nodes: authority.Give("node-1"), outcomes: map[string]int{}}
