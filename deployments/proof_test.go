@@ -192,7 +192,7 @@ func TestSystemdTakesTheUnit(t *testing.T) {
 	if err := os.Mkdir(unit+".d", 0o755); err != nil {
 		t.Fatal(err)
 	}
-	for drop, taken := range map[string]bool{service: true, strings.Replace(service, "LoadCredential=", "LoadCredentials=", 1): false, strings.Replace(service, program, "/usr/local/bin/gridkey", 1): false} {
+	for drop, taken := range map[string]bool{service: true, strings.Replace(service, "LoadCredential=keys.crt", "LoadCredentials=keys.crt", 1): false, strings.Replace(service, program, "/usr/local/bin/gridkey", 1): false} {
 		write(t, filepath.Join(unit+".d", "keys.conf"), drop)
 		if out, err := verify(good); (err == nil) != taken {
 			t.Errorf("with a key service: %v\n%s, want it taken: %t", err, out, taken)
@@ -380,6 +380,35 @@ func TestKustomizeRendersTheManifests(t *testing.T) {
 		if m.Kind == "StatefulSet" && m.Spec.Template.Spec.Containers[0].Image != "registry.example/gridcase:0.1.0" {
 			t.Errorf("the image is %s", m.Spec.Template.Spec.Containers[0].Image)
 		}
+	}
+	dir := copied(t, "kubernetes") // with the keys elsewhere
+	write(t, filepath.Join(dir, "kustomization.yaml"), text(t, "kubernetes/kustomization.yaml")+"components: [keys]\n")
+	rendered = must(t, dir, nil, "kubectl", "kustomize", ".")
+	for _, f := range kubernetesFaults(rendered) {
+		t.Errorf("with the keys elsewhere: %s", f)
+	}
+	all, err = manifests(rendered)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range all {
+		if m.Kind != "StatefulSet" {
+			continue
+		}
+		c, told := m.Spec.Template.Spec.Containers[0], map[string]string{}
+		for _, e := range c.Env {
+			told[e.Name] = e.Value
+		}
+		mounted := false
+		for _, v := range c.VolumeMounts {
+			mounted = mounted || v.MountPath == "/run/keys"
+		}
+		if _, where := told["GRIDCASE_KEYS"]; !where || !mounted || told["GRIDCASE_KEYS_CA"] != "/run/keys/ca.crt" || told["GRIDCASE_KEYS_CERT"] != "/run/keys/tls.crt" || told["GRIDCASE_KEYS_KEY"] != "/run/keys/tls.key" {
+			t.Errorf("the node is told %v, mounted: %t", told, mounted)
+		}
+	}
+	if !strings.Contains(rendered, "port: 7443") {
+		t.Error("the key service can not be reached")
 	}
 }
 
