@@ -40,6 +40,7 @@ type county struct {
 	log    eventlog.Log
 	nodes  []*post
 	bug    func(*engine.Config, *cord)
+	lend   func() (*keys.Store, error) // nil: the keys are in a folder that all share
 	serial atomic.Int64
 
 	mu    sync.Mutex
@@ -129,7 +130,12 @@ func (p *post) start() error {
 	ctx := context.Background()
 	p.cord = &cord{Log: p.c.log, dead: make(chan struct{})}
 	var err error
-	if p.keys, err = keys.Open(ctx, filepath.Join(p.c.dir, "keys")); err != nil {
+	if p.c.lend != nil {
+		p.keys, err = p.c.lend()
+	} else {
+		p.keys, err = keys.Open(ctx, filepath.Join(p.c.dir, "keys"))
+	}
+	if err != nil {
 		return err
 	}
 	config := engine.Config{Log: p.cord, Keys: p.keys, Index: filepath.Join(p.c.dir, "index-"+p.name+".db"),
@@ -282,7 +288,12 @@ func (c *county) storm(seed uint64, clerks, each int, span time.Duration) (death
 		}
 		deaths++
 		time.Sleep(time.Duration(r.IntN(60)) * time.Millisecond)
-		if err := p.start(); err != nil {
+		err := p.start()
+		for errors.Is(err, keys.ErrAway) { // who looks after it starts it again
+			time.Sleep(10 * time.Millisecond)
+			err = p.start()
+		}
+		if err != nil {
 			c.t.Fatalf("node %s does not come back: %v", p.name, err)
 		}
 	}
