@@ -170,13 +170,15 @@ func (s *Store) keep(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	for {
+		low := firstPool // a store that nobody takes from makes no more
 		select {
 		case <-ctx.Done():
 			return
 		case <-s.refill:
+			low = poolSize / 2
 		case <-tick.C:
 		}
-		if s.upkeep(ctx) != nil {
+		if s.upkeep(ctx, low) != nil {
 			select {
 			case <-ctx.Done():
 				return
@@ -186,11 +188,17 @@ func (s *Store) keep(ctx context.Context) {
 	}
 }
 
-func (s *Store) upkeep(ctx context.Context) error {
+// upkeep asks whether the keeper is there, fills a pool with fewer keys than low, and hands in what is pending.
+func (s *Store) upkeep(ctx context.Context, low int) error {
 	_, away := s.keeper.assigned(ctx)
-	var dry error
-	for away == nil && dry == nil && len(s.pool) < poolSize/2 {
-		dry = s.fill(ctx, poolSize/4)
+	s.mu.Lock()
+	dry := s.dry
+	s.mu.Unlock()
+	if len(s.pool) < low || dry != nil {
+		dry = nil
+		for away == nil && dry == nil && len(s.pool) < poolSize/2 {
+			dry = s.fill(ctx, poolSize/4)
+		}
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()

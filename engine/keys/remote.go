@@ -179,6 +179,10 @@ func (k *remote) make(ctx context.Context, n int) ([]Key, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(a.Keys) == 0 || len(a.Keys) > n {
+		k.batch = "" // not asked for again: the answer would be the same
+		return nil, fmt.Errorf("%w: asked for %d keys it gave %d", ErrAway, n, len(a.Keys))
+	}
 	made := make([]Key, len(a.Keys))
 	for i, w := range a.Keys {
 		if made[i], err = w.key(); err != nil {
@@ -186,9 +190,6 @@ func (k *remote) make(ctx context.Context, n int) ([]Key, error) {
 		}
 	}
 	k.batch = ""
-	if len(made) == 0 {
-		return nil, fmt.Errorf("%w: it made no keys", ErrAway)
-	}
 	return made, nil
 }
 
