@@ -620,3 +620,56 @@ func TestACertificateIsReplacedWithoutARestart(t *testing.T) {
 		t.Errorf("with a new certificate: %v", err)
 	}
 }
+
+// After a long absence thousands of uses are told at once. The position moves with the last of them, and one that is lacking is named.
+func TestThousandsOfUsesAreToldAtOnce(t *testing.T) {
+	atHome(t, func(t *testing.T, h *home) {
+		s := h.open()
+		defer shut(t, s)
+		var uses []keys.Use
+		for i := range 2500 {
+			uses = append(uses, keys.Use{Stream: caseNo(i), Part: "reporter", Key: keyOf(t, s, caseNo(i), "reporter", true).ID})
+		}
+		stranger := keys.Use{Stream: caseNo(9999), Part: "reporter", Key: "AAAAAAAAAAEAAAAA"}
+		if err := s.Assign(t.Context(), append(uses, stranger), 700); err != nil {
+			t.Fatal(err)
+		}
+		if n := h.sql("SELECT count(*) FROM keys WHERE state = 'live'"); n != 2500 {
+			t.Errorf("%d keys are assigned, want 2500", n)
+		}
+		if p, err := s.Assigned(t.Context()); p != 700 || err != nil {
+			t.Errorf("assigned up to %d, %v, want 700", p, err)
+		}
+		if n, one := s.Lacking(); n != 1 || one != stranger || !errors.Is(s.Health(), keys.ErrUnknown) {
+			t.Errorf("%d are lacking, one of them %+v; health: %v", n, one, s.Health())
+		}
+	})
+}
+
+// Not everything waits: a node that could tell nothing for very long follows the log no further, instead of filling its memory.
+func TestWhatWaitsForTheServiceHasAnEnd(t *testing.T) {
+	h := atService(t)
+	s := h.open()
+	defer shut(t, s)
+	k := keyOf(t, s, caseNo(1), "reporter", true)
+	h.host.stop()
+	until(t, "a store that knows it is alone", func() bool { return s.Away() != nil })
+	uses := make([]keys.Use, 50_000)
+	for i := range uses {
+		uses[i] = keys.Use{Stream: caseNo(1), Part: "reporter", Key: k.ID}
+	}
+	if err := s.Assign(t.Context(), uses, 10); err != nil {
+		t.Errorf("as much as may wait: %v", err)
+	}
+	if err := s.Assign(t.Context(), uses[:1], 20); !errors.Is(err, keys.ErrAway) {
+		t.Errorf("one more: got %v, want ErrAway", err)
+	}
+	h.host.start()
+	until(t, "what waited", func() bool { p, err := s.Assigned(t.Context()); return err == nil && p == 10 })
+	if err := s.Assign(t.Context(), uses[:1], 20); err != nil {
+		t.Errorf("when it is back: %v", err)
+	}
+	if p, err := s.Assigned(t.Context()); p != 20 || err != nil {
+		t.Errorf("assigned up to %d, %v, want 20", p, err)
+	}
+}
