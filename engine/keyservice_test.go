@@ -45,7 +45,9 @@ func (l *lender) start() {
 	if err != nil {
 		l.t.Fatal(err)
 	}
-	l.address = listener.Addr().String()
+	if l.end == nil { // the first time
+		l.address = listener.Addr().String()
+	}
 	go web.ServeTLS(listener, "", "")
 	l.end = sync.OnceFunc(func() {
 		if err := errors.Join(web.Close(), service.Close()); err != nil {

@@ -8,6 +8,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -245,21 +246,17 @@ func (f *folder) between(ctx context.Context, tx *sql.Tx, from, to int64) (lent 
 }
 
 func (f *folder) giveBack(ctx context.Context, unused []Key) error {
-	tx, err := f.db.BeginTx(ctx, nil)
+	ids, kids := make([]int64, len(unused)), make([]string, len(unused))
+	for i, k := range unused {
+		ids[i], kids[i] = number(k.ID), k.ID
+	}
+	which, err := json.Marshal([]any{ids, kids})
 	if err != nil {
-		return away(err)
+		return err
 	}
-	defer tx.Rollback()
-	drop, err := tx.PrepareContext(ctx, "DELETE FROM keys WHERE id = ? AND kid = ? AND state = 'pooled'")
+	_, err = f.db.ExecContext(ctx, `DELETE FROM keys WHERE state = 'pooled' AND id IN (SELECT value FROM json_each(?1, '$[0]'))
+		AND kid IN (SELECT value FROM json_each(?1, '$[1]'))`, string(which))
 	if err != nil {
-		return away(err)
-	}
-	for _, k := range unused {
-		if _, err := drop.ExecContext(ctx, number(k.ID), k.ID); err != nil {
-			return away(err)
-		}
-	}
-	if err := tx.Commit(); err != nil {
 		return away(err)
 	}
 	return nil
