@@ -254,14 +254,9 @@ func (s *Server) databaseRoutes() {
 	get(s, "dispute-ladder", "/views/disputes", "Disputes by rung (小事不出村、大事不出镇): open, settled, shares, times", "views", s.ladder)
 	get(s, "grid-database", "/views/databases/grids", "The grids: households, who works them, what is open", "views", s.gridDatabase)
 	get(s, "dispute-database", "/views/databases/disputes", "Disputes, by the parts of a unit", "views", func(ctx context.Context, in *ladderInput) (*viewed[Ladder], error) {
-		if in.By == "" {
-			if u, known := s.Engine.Units().Unit(orgs.UnitCode(in.Unit)); known && u.Kind != orgs.Grid {
-				in.By = string(parts(u.Kind))
-			}
-			switch in.By {
-			case "grid", "unit":
-				in.By = ""
-			}
+		u, err := s.charge(ctx, readWork, in.Unit)
+		if by := parts(u.Kind); err == nil && in.By == "" && by != projections.ByGrid && by != projections.ByUnit {
+			in.By = string(by)
 		}
 		return s.ladder(ctx, in)
 	})

@@ -265,8 +265,8 @@ func (v *Views) Ladder(ctx context.Context, q LadderQuery) (l Ladder, err error)
 	}
 	rows := map[string]*LadderRow{}
 	if q.By != "" {
-		for key, r := range c.rows {
-			rows[key] = &LadderRow{Place: r.Place, Referred: map[dispute.Target]int{}}
+		for _, p := range c.parts {
+			rows[p.key] = &LadderRow{Place: c.row(p.path).Place, Referred: map[dispute.Target]int{}}
 		}
 	}
 	l.Total = LadderRow{Place: c.base, Referred: map[dispute.Target]int{}}

@@ -6,7 +6,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 	"math/bits"
 	"slices"
@@ -214,13 +213,13 @@ type counting struct {
 	rows  map[string]*LoadRow
 	until string // the key of a row that comes after the page; "" = none is known
 	total LoadRow
-	lived []lived
+	parts []part
 }
 
-// lived is a grid, and a row that its households count in.
-type lived struct {
-	grid orgs.GridCode
-	row  *LoadRow
+// part is a part of the unit, or a grid of one: many more than a page has rows, so they are kept small.
+type part struct {
+	key, path string // of the row that it belongs to
+	grid      orgs.GridCode
 }
 
 func (c *counting) begin() error {
@@ -254,13 +253,13 @@ func (c *counting) begin() error {
 		return ErrBy
 	}
 	if !c.By.desk() {
-		c.parts(c.Unit)
+		c.divide(c.Unit)
 	}
 	return nil
 }
 
-// parts makes a row for each part of the unit that is open, whether anything lies there or not.
-func (c *counting) parts(code orgs.UnitCode) {
+// divide finds each part of the unit that is open, whether anything lies there or not.
+func (c *counting) divide(code orgs.UnitCode) {
 	u, _ := c.units.Unit(code)
 	var grids []orgs.GridInfo
 	switch u.Kind {
@@ -273,7 +272,7 @@ func (c *counting) parts(code orgs.UnitCode) {
 	}
 	here := c.units.Path(code)
 	if By(u.Kind) == c.By && u.Kind != orgs.Grid && !u.Closed {
-		c.row(here)
+		c.parts = append(c.parts, part{key: c.key(here), path: here})
 	}
 	for _, g := range grids {
 		if g.Retired {
@@ -283,19 +282,16 @@ func (c *counting) parts(code orgs.UnitCode) {
 		if c.By == ByGrid {
 			at += string(g.Code) + "/"
 		}
-		for _, r := range []*LoadRow{c.row(at), &c.total} {
-			r.Grids++
-			c.lived = append(c.lived, lived{g.Code, r})
-		}
+		c.parts = append(c.parts, part{c.key(at), at, g.Code})
 	}
 	for _, child := range c.units.Children(code) {
-		c.parts(child)
+		c.divide(child)
 	}
 }
 
 // households adds up who lives in the grids: by the last survey where there was one, else as counted when they were drawn.
 func (c *counting) households(ctx context.Context, s snapshot) error {
-	if len(c.lived) == 0 {
+	if len(c.parts) == 0 {
 		return nil
 	}
 	served := map[orgs.GridCode]int{}
@@ -308,19 +304,37 @@ func (c *counting) households(ctx context.Context, s snapshot) error {
 		served[code] = n
 		return err
 	})
-	for _, l := range c.lived {
-		l.row.Households += served[l.grid]
+	for _, p := range c.parts {
+		if p.grid == "" {
+			continue
+		}
+		for _, r := range []*LoadRow{c.rows[p.key], &c.total} {
+			if r != nil {
+				r.Grids++
+				r.Households += served[p.grid]
+			}
+		}
 	}
 	return err
 }
 
-// narrow finds where the page ends at the latest, if it has as many of the rows that are there already.
+// narrow finds where the page ends at the latest, if it has as many of the rows that are there whatever lies in them, and makes these rows.
 func (c *counting) narrow() {
-	maps.DeleteFunc(c.rows, func(key string, _ *LoadRow) bool { return key <= c.After })
-	if keys := slices.Sorted(maps.Keys(c.rows)); len(keys) > c.Limit {
+	var keys []string
+	for _, p := range c.parts {
+		if p.key > c.After {
+			keys = append(keys, p.key)
+		}
+	}
+	slices.Sort(keys)
+	if keys = slices.Compact(keys); len(keys) > c.Limit {
 		c.until = keys[c.Limit]
 	}
-	maps.DeleteFunc(c.rows, func(key string, _ *LoadRow) bool { return !c.shown(key) && key != c.until })
+	for _, p := range c.parts {
+		if c.shown(p.key) || p.key == c.until {
+			c.row(p.path)
+		}
+	}
 }
 
 // shown reports whether a row may be on the page.
@@ -380,17 +394,24 @@ type book struct {
 	rows, total bool // what it is read for
 }
 
-// books are those that the figures are put together from. Grids are many: their total is that of the places they lie in.
+// books are those that the figures are put together from: the coarsest that tells the rows apart. Grids are many: their total is that of the
+// streets, or within a street's unit of the places, that they lie in.
 func (c *counting) books() []book {
+	orders, demands := orderPlaces, demandPlaces
+	if c.base.Community == "" { // a city, a district or a street
+		orders, demands = orderStreets, demandStreets
+	}
 	switch {
 	case c.By.desk():
 		return []book{{orderDesks, true, false}, {orderDesks, false, true}}
 	case c.base.Grid != "":
 		return []book{{orderGrids, true, true}, {demandGrids, true, true}}
 	case c.By == ByGrid:
-		return []book{{orderGrids, true, false}, {demandGrids, true, false}, {orderPlaces, false, true}, {demandPlaces, false, true}}
+		return []book{{orderGrids, true, false}, {demandGrids, true, false}, {orders, false, true}, {demands, false, true}}
+	case c.By == ByCommunity:
+		return []book{{orderPlaces, true, true}, {demandPlaces, true, true}}
 	}
-	return []book{{orderPlaces, true, true}, {demandPlaces, true, true}}
+	return []book{{orders, true, true}, {demands, true, true}}
 }
 
 // errPage: what comes after the page has begun.
@@ -403,7 +424,7 @@ func (c *counting) read(ctx context.Context, s snapshot, b book) error {
 		path = areaPath(c.units, c.base.Community) + string(c.base.Grid) + "/"
 	}
 	to := strings.TrimSuffix(path, "/") + "0"
-	demands := b.name == demandPlaces || b.name == demandGrids
+	demands := b.name == demandStreets || b.name == demandPlaces || b.name == demandGrids
 	// A book for the rows alone is read only as far as the page goes: its scopes come in the order of the keys.
 	met, last := 0, ""
 	begin := func() (from, until string) {

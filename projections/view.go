@@ -82,7 +82,7 @@ type Table struct {
 }
 
 // meaning is raised when a view gives other rows for the same events without a changed table.
-const meaning = 2
+const meaning = 3
 
 func (t Table) create() string {
 	var b strings.Builder

@@ -17,16 +17,18 @@ import (
 //
 // Figures are kept in books, and in a book by a scope, a path: where a case lies, or who leads an order. A case counts where its
 // row in the lists says it lies, by the path that its unit had from the beginning: as it was (rule I17). A figure of a district is the
-// sum of its scopes.
+// sum of its scopes; there is a book by the street, because a district has ten times as many communities, and a page costs its rows.
 type Workload struct{}
 
 // The books. A scope of orderDesks ends with a space and the opaque id of the person that an order was given to, which may be "".
 const (
-	orderPlaces  = "order/place"
-	orderGrids   = "order/grid"
-	orderDesks   = "order/desk"
-	demandPlaces = "demand/place"
-	demandGrids  = "demand/grid"
+	orderStreets  = "order/street"
+	orderPlaces   = "order/place"
+	orderGrids    = "order/grid"
+	orderDesks    = "order/desk"
+	demandStreets = "demand/street"
+	demandPlaces  = "demand/place"
+	demandGrids   = "demand/grid"
 )
 
 var (
@@ -79,7 +81,7 @@ func (Workload) Apply(tx *Tx, e Entry) error {
 // work is what one case adds to the figures. Works compare with ==.
 type work struct {
 	kind  string
-	in    [3]scope
+	in    [4]scope
 	marks [markKinds]mark
 }
 
@@ -105,7 +107,7 @@ const (
 
 func demandWork(s demand.State, units *orgs.Tree) work {
 	place := areaPath(units, s.Unit)
-	w := work{kind: string(s.Kind), in: [3]scope{{demandPlaces, place}, {demandGrids, place + string(s.Grid) + "/"}}}
+	w := work{kind: string(s.Kind), in: [4]scope{{demandStreets, streetPath(units, s.Unit)}, {demandPlaces, place}, {demandGrids, place + string(s.Grid) + "/"}}}
 	w.life(s.RaisedAt, s.ClosedAt, s.Phase.Terminal(), s.Phase == demand.PhaseClosed)
 	w.falls(demandList, string(s.Phase), s.Running)
 	w.took(handledMark, s.AcceptedAt, answeredAt(s), answeredAt(s))
@@ -114,7 +116,8 @@ func demandWork(s demand.State, units *orgs.Tree) work {
 
 func orderWork(s order.State, units *orgs.Tree) work {
 	place, leg := areaPath(units, s.Place), s.Leg()
-	w := work{kind: s.Kind, in: [3]scope{{orderPlaces, place}, {orderGrids, place + string(s.Grid) + "/"}, {orderDesks, units.Path(s.Lead) + " " + s.Worker}}}
+	w := work{kind: s.Kind, in: [4]scope{{orderStreets, streetPath(units, s.Place)}, {orderPlaces, place}, {orderGrids, place + string(s.Grid) + "/"},
+		{orderDesks, units.Path(s.Lead) + " " + s.Worker}}}
 	w.life(s.DispatchedAt, s.ClosedAt, s.Phase.Terminal(), s.Phase == order.PhaseClosed)
 	w.falls(orderList, string(s.Phase), s.Running)
 	w.took(contactMark, leg.DispatchedAt, leg.ContactedAt, leg.ContactedAt)
@@ -128,6 +131,14 @@ func areaPath(units *orgs.Tree, u orgs.UnitCode) string {
 		u = c
 	}
 	return units.Path(u)
+}
+
+// streetPath is the path of the street that a unit lies in, or of its area while none is known.
+func streetPath(units *orgs.Tree, u orgs.UnitCode) string {
+	if s, in := units.Ancestor(u, orgs.Street); in {
+		return units.Path(s)
+	}
+	return areaPath(units, u)
 }
 
 // life marks beginning and end.

@@ -232,10 +232,10 @@ func benchWorkload(ctx context.Context, dir string, n int, t *table) (err error)
 			return err
 		}
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "workload"), 0o700); err != nil {
+	h := &house{dir: filepath.Join(dir, "workload")} // what an earlier run left there knows more than this log has
+	if err := errors.Join(os.RemoveAll(h.dir), os.MkdirAll(h.dir, 0o700)); err != nil {
 		return err
 	}
-	h := &house{dir: filepath.Join(dir, "workload")}
 	defer func() { err = errors.Join(err, h.close()) }()
 	if h.keys, err = keys.Open(ctx, filepath.Join(h.dir, "keys")); err != nil {
 		return err
