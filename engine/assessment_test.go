@@ -122,7 +122,7 @@ func TestAnAssessmentIsCarriedFromItsSchemeToItsSeal(t *testing.T) {
 	h.do(spring, ann, seal, ben)
 	h.refuses(spring, ann, period.Void{Reason: "x"}, rule.PeriodSealed, ben)
 	h.refuses(rating, desk, submit, rule.PeriodSealed, signer)
-	seal.Results, seal.CutOff = sha("d"), 60
+	seal.Results = sha("d")
 	h.do(spring, ann, period.SealRevision{Computed: seal.Computed, Cause: period.Correction, Reason: "更正", Changed: 1,
 		Figures: []period.Figure{{Unit: bureau, Name: "score", N: "1", D: "2", Printed: "0.50", Was: &period.Value{N: "1", D: "3", Printed: "0.33"}}}}, ben)
 	h.do(law, ann, scheme.Retire{})

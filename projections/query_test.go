@@ -284,7 +284,7 @@ func TestFiltersAndOrders(t *testing.T) {
 			if within(f.Street) && within(f.District) && (f.Community == "" || area(d.Unit) == f.Community) &&
 				(f.Grid == "" || d.Grid == f.Grid) && (f.Phases == nil || slices.Contains(f.Phases, d.Phase)) && (f.Kind == "" || d.Kind == f.Kind) &&
 				(f.Urgency == "" || d.Urgency == f.Urgency) && strings.HasPrefix(d.Matter, f.Matter) && (f.Topic.IsZero() || d.Topic == f.Topic) &&
-				(f.Due.From.IsZero() || !running || due.Unix() >= f.Due.From.Unix()) &&
+				(f.Due.From.IsZero() || running && due.Unix() >= f.Due.From.Unix()) &&
 				(f.Raised.From.IsZero() || !d.RaisedAt.Before(f.Raised.From) && d.RaisedAt.Before(f.Raised.To)) && (f.IDs == nil || slices.Contains(f.IDs, id)) {
 				want = append(want, d)
 			}
