@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -102,7 +103,7 @@ func (s *Server) stands(ctx context.Context, in *FiguresQuery) (r reading, err e
 	}
 	actor, p := of(ctx).actor, s.Views.Position()
 	now := an.asOf(p)
-	_, office, _ := s.sight(actor, now.Jurisdiction, true)
+	_, office, concerned := s.sight(actor, now.Jurisdiction, now.Published > 0)
 	turned, err := s.opened(ctx, in.After)
 	switch {
 	case err != nil:
@@ -117,6 +118,8 @@ func (s *Server) stands(ctx context.Context, in *FiguresQuery) (r reading, err e
 		if p, err = s.positionOf(ctx, in.AsOf); err != nil {
 			return r, err
 		}
+	case in.Edition > len(now.editions) && concerned && now.Dropped == 0:
+		return r, problem("not_found", noEdition(in.Edition, len(now.editions)))
 	case in.Edition > len(now.editions):
 		return r, problem("not_found")
 	case in.Edition > 0:
@@ -141,6 +144,17 @@ func (s *Server) stands(ctx context.Context, in *FiguresQuery) (r reading, err e
 		return r, problem("not_found")
 	}
 	return r, nil
+}
+
+// noEdition says which revisions there are, where another one was asked for, or two to compare.
+func noEdition(asked, sealed int) rule.Phrase {
+	switch {
+	case asked == 1 && sealed == 1:
+		return rule.Say("该周期只有封存的一版，没有修订", "the period was sealed and never revised: there is nothing to compare the seal with")
+	case sealed == 0:
+		return rule.Say("该周期尚未封存，没有封存的结果", "the period is not sealed yet: there is no sealed result of it")
+	}
+	return rule.Say(fmt.Sprintf("没有第 %d 版：该周期封存至第 %d 版", asked, sealed), fmt.Sprintf("there is no revision %d: the period is sealed up to revision %d", asked, sealed))
 }
 
 // read computes a period for the actor, as far as the actor may see it. Of a sealed period it returns what the seal recorded.

@@ -1,7 +1,9 @@
 package api
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -341,23 +343,10 @@ func (s *Server) changes(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	to := in.To
-	if to == 0 {
-		to = len(r.was.Editions)
+	changed, _, _, err := r.changed(in.From, in.To)
+	if err != nil {
+		return nil, err
 	}
-	from := in.From
-	if from == 0 {
-		from = to - 1
-	}
-	switch {
-	case in.From > 0 && from >= to:
-		return nil, invalid(fault("query.from", "out_of_order", "from 须早于 to，且至少有两版", "from comes before to, and there are two revisions at least"))
-	case from < 1 || to > len(r.was.Editions):
-		return nil, problem("not_found")
-	}
-	changed := slices.DeleteFunc(period.Changes(r.was.Editions[from-1].Figures, r.was.Editions[to-1].Figures), func(f period.Figure) bool {
-		return !r.sees(recordedKey(f))
-	})
 	var items []ChangeFile
 	for _, f := range changed[min(r.skip, len(changed)):min(r.skip+in.Limit, len(changed))] {
 		c := ChangeFile{Unit: f.Unit, Street: f.Street, Name: f.Name}
@@ -371,6 +360,30 @@ func (s *Server) changes(ctx context.Context, in *struct {
 		items = append(items, c)
 	}
 	return pageOf(ctx, items, s.further(ctx, &r, len(items), len(changed)), position, false, nil)
+}
+
+// ErrEditions: there are not two such revisions, the first before the second.
+var ErrEditions = errors.New("no two such revisions")
+
+// between lists what differs between two revisions; 0 is the one before to, and the last.
+func between(es []period.Edition, from, to int) (changes []period.Figure, first, last int, err error) {
+	last = cmp.Or(to, len(es))
+	if first = cmp.Or(from, last-1); first < 1 || first >= last || last > len(es) {
+		return nil, first, last, ErrEditions
+	}
+	return period.Changes(es[first-1].Figures, es[last-1].Figures), first, last, nil
+}
+
+// changed is [between] for what the actor sees.
+func (r *reading) changed(from, to int) (changes []period.Figure, first, last int, err error) {
+	changes, first, last, err = between(r.was.Editions, from, to)
+	switch {
+	case err != nil && from > 0 && first >= last:
+		err = invalid(fault("query.from", "out_of_order", "from 须早于 to，且至少有两版", "from comes before to, and there are two revisions at least"))
+	case err != nil:
+		err = problem("not_found", noEdition(last, len(r.was.Editions)))
+	}
+	return slices.DeleteFunc(changes, func(f period.Figure) bool { return !r.sees(recordedKey(f)) }), first, last, err
 }
 
 // recordedKey says whose a recorded number is, so that it is seen by those who see it computed.

@@ -16,6 +16,7 @@ import (
 
 	"gridcase/api/report"
 	"gridcase/domain/assessment"
+	"gridcase/domain/period"
 	"gridcase/domain/rule"
 	"gridcase/domain/stream"
 	"gridcase/eventlog"
@@ -25,10 +26,11 @@ import (
 type exportInput struct {
 	ID        string `path:"id"`
 	Format    string `query:"format" required:"true" enum:"xlsx,csv,html"`
-	Sheet     string `query:"sheet" enum:"figures,scores,standings,cohort" doc:"Of csv; figures if not given."`
+	Sheet     string `query:"sheet" enum:"figures,scores,standings,cohort,changes" doc:"Of csv; figures if not given."`
 	Figure    string `query:"figure" maxLength:"200" doc:"Whose cohort: needed with sheet=cohort."`
 	AsOf      string `query:"as_of" maxLength:"40" doc:"As for the list of figures."`
 	Edition   int    `query:"edition" minimum:"1" maximum:"10000" doc:"Revision of the sealed result: 1 is the seal. If not given, the last."`
+	From      int    `query:"from" minimum:"1" maximum:"10000" doc:"Of sheet=changes: the revision with which that of edition is compared; the one before it if not given."`
 	NoneMatch string `header:"If-None-Match"`
 }
 
@@ -56,6 +58,8 @@ func (s *Server) export(ctx context.Context, in *exportInput) (*exported, error)
 		return nil, invalid(fault("query.sheet", "unexpected", "仅用于 csv", "is for csv only"))
 	case (in.Sheet == "cohort") != (in.Figure != ""):
 		return nil, invalid(fault("query.figure", "unexpected", "与 sheet=cohort 同时使用", "goes with sheet=cohort, and with nothing else"))
+	case in.From > 0 && in.Sheet != "changes":
+		return nil, invalid(fault("query.from", "unexpected", "仅用于 sheet=changes", "is for sheet=changes only"))
 	}
 	r, err := s.read(ctx, &FiguresQuery{ID: in.ID, AsOf: in.AsOf, Edition: in.Edition})
 	if err != nil {
@@ -73,11 +77,17 @@ func (s *Server) export(ctx context.Context, in *exportInput) (*exported, error)
 		in.Sheet = cmp.Or(in.Sheet, "figures")
 	}
 	var body bytes.Buffer
-	switch in.Format {
-	case "xlsx":
+	switch {
+	case in.Format == "xlsx":
 		err = d.Workbook(&body)
-	case "html":
+	case in.Format == "html":
 		err = d.Page(&body)
+	case in.Sheet == "changes":
+		changes, from, to, faulty := r.changed(in.From, in.Edition)
+		if faulty != nil {
+			return nil, faulty
+		}
+		err = d.Differences(&body, from, to, changes)
 	default:
 		err = d.List(&body, in.Sheet, in.Figure)
 	}
@@ -110,7 +120,7 @@ func disposition(d report.Document, in *exportInput) string {
 	if in.Format == "html" {
 		how = "inline"
 	}
-	word := map[string]string{"": "考核结果", "figures": "考核指标", "scores": "街道评分", "standings": "考核名次", "cohort": "指标样本"}[in.Sheet]
+	word := map[string]string{"": "考核结果", "figures": "考核指标", "scores": "街道评分", "standings": "考核名次", "cohort": "指标样本", "changes": "修订差异"}[in.Sheet]
 	span := fmt.Sprintf("%s-%s-%s", p.Jurisdiction, p.First, p.Last)
 	if d.Seal != nil {
 		span += fmt.Sprintf("-r%d", d.Seal.Revision)
@@ -131,13 +141,21 @@ func document(a projections.Assessed, was stood, program string) report.Document
 // seal is what an edition was sealed with.
 func (s stood) seal(n int) report.Seal {
 	e := s.Editions[n]
-	return report.Seal{Revision: e.Revision, At: shown(s.sealedAt[n]), Results: e.Results, Cohort: e.Cohort, Root: e.Root, Program: e.Program, Reason: string(e.Reason)}
+	return report.Seal{Revision: e.Revision, At: shown(s.sealedAt[n]), Results: e.Results, Cohort: e.Cohort, Root: e.Root, Program: e.Program,
+		Cause: string(e.Cause), Reason: string(e.Reason), Changed: len(e.Changed)}
 }
 
 // Examined is a period, computed for somebody who has the whole folder.
 type Examined struct {
 	report.Document
 	Position eventlog.Position // of the views
+	editions []period.Edition
+}
+
+// Changed lists the numbers that differ between two revisions of a sealed period; from 0 is the one before to, and to 0 the last. It returns [ErrEditions] if there are
+// not two such revisions.
+func (x Examined) Changed(from, to int) (changes []period.Figure, first, last int, err error) {
+	return between(x.editions, from, to)
 }
 
 // ErrPeriod: there is no such period or edition, or not yet at that position.
@@ -168,7 +186,7 @@ func (s *Settler) Examine(ctx context.Context, id stream.ID, asOf eventlog.Posit
 	if err != nil {
 		return Examined{}, err
 	}
-	return Examined{document(a, was, s.Program), s.Views.Position()}, nil
+	return Examined{document(a, was, s.Program), s.Views.Position(), was.Editions}, nil
 }
 
 // Sealed are the editions of a period, in their order; none if it is not sealed.

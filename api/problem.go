@@ -243,7 +243,10 @@ func asProblem(err error) *Problem {
 		return problem("wrong_state", rule.Say("本版程序无法按周期所用的方案计算："+faulty.Place, "this program can not compute by the scheme of the period: "+faulty.Place))
 	case errors.Is(err, assessment.ErrNotComputed):
 		return notComputed()
-	case errors.Is(err, projections.ErrAhead), errors.Is(err, ErrBehind):
+	case errors.Is(err, ErrBehind):
+		return problem("overloaded", rule.Say("本节点的视图尚未处理到日志末尾，未执行任何操作；请稍后以相同的 Idempotency-Key 重试。",
+			"The views of this node have not come to the end of the log, and nothing was done. Wait as Retry-After says, then repeat with the same Idempotency-Key."))
+	case errors.Is(err, projections.ErrAhead):
 		return problem("overloaded")
 	case errors.Is(err, projections.ErrNotFound):
 		return problem("not_found")

@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -49,15 +50,12 @@ type Settling struct {
 	Trace    string
 }
 
-// ErrBehind: the views have not come to the end of the log in time.
+// ErrBehind: the views have not come to the end of the log in time. It may be tried again.
 var ErrBehind = errors.New("the views are behind the log")
 
 // Show publishes provisional figures (预公示), computed from the cases up to the period's end.
 func (s *Settler) Show(ctx context.Context, q Settling) (engine.Receipt, error) {
 	return s.settle(ctx, q, period.PublishProvisional{}, func(r *reckoning) (engine.Command, []period.Figure, error) {
-		if n := r.computed.Unknown; n > 0 {
-			return nil, nil, rule.Refuse(rule.GuardFailed, "Q3", fmt.Sprintf("截止前有 %d 个事件无法识别或处理", n), fmt.Sprintf("%d events up to the cut-off are unknown or parked", n))
-		}
 		return period.PublishProvisional{Figures: r.computed.Count, Results: r.computed.Results, Cohort: r.computed.Cohort, Missing: r.missing()}, nil, nil
 	})
 }
@@ -101,6 +99,26 @@ type reckoning struct {
 	*assessment.Results
 	figures  []period.Figure
 	computed period.Computed
+	hinders  []rule.Phrase // what is unknown or parked
+}
+
+// hindered refuses to show or seal anything while something is unknown or parked: it might belong to what is sealed.
+func (r *reckoning) hindered(by period.Command) error {
+	if len(r.hinders) == 0 {
+		return nil
+	}
+	var zh, en []string
+	for _, h := range r.hinders {
+		zh, en = append(zh, h.Zh), append(en, h.En)
+	}
+	id := "Q4"
+	switch by.(type) {
+	case period.PublishProvisional:
+		id = "Q3"
+	case period.SealRevision:
+		id = "Q5"
+	}
+	return rule.Refuse(rule.GuardFailed, id, strings.Join(zh, "；"), strings.Join(en, "; "))
 }
 
 // missing counts the evaluations that were due and did not come.
@@ -149,6 +167,9 @@ func (s *Settler) settle(ctx context.Context, q Settling, bare period.Command, f
 		cutOff = eventlog.Position(was.Ended)
 	}
 	r, err := s.reckon(ctx, was, asOf, cutOff, repeated)
+	if err == nil {
+		err = r.hindered(bare)
+	}
 	if err != nil {
 		return engine.Receipt{}, err
 	}
@@ -226,9 +247,25 @@ func (s *Settler) reckon(ctx context.Context, was stood, asOf, cutOff eventlog.P
 	if err != nil {
 		return nil, err
 	}
+	refused, err := s.Engine.Parked(ctx)
+	if err != nil {
+		return nil, err
+	}
+	refused = slices.DeleteFunc(refused, func(p engine.Parked) bool { return p.Position > cutOff })
+	var hinders []rule.Phrase
+	if n := c.unknown; n > 0 {
+		hinders = append(hinders, rule.Say(fmt.Sprintf("截止前有 %d 个事件为本版程序所不识，如 %s", n, c.strange), fmt.Sprintf("%d events up to the cut-off are unknown to this program, such as %s", n, c.strange)))
+	}
+	if n := len(parked); n > 0 {
+		hinders = append(hinders, rule.Say(fmt.Sprintf("有 %d 个案卷为视图 %s 等搁置", n, parked[0].View), fmt.Sprintf("%d streams are parked by a view, such as %s", n, parked[0].View)))
+	}
+	if n := len(refused); n > 0 {
+		hinders = append(hinders, rule.Say(fmt.Sprintf("截止前有 %d 项后续动作被拒绝而搁置，如规则 %s，待人工查看", n, refused[0].Rule),
+			fmt.Sprintf("%d consequences up to the cut-off were refused and wait for a person, such as rule %s", n, refused[0].Rule)))
+	}
 	unknown := c.unknown + len(parked)
 	if repeated { // it was decided over none
-		unknown = 0
+		unknown, hinders = 0, nil
 	}
 	at := was.CutOffAt
 	if cutOff != eventlog.Position(was.Ended) {
@@ -241,7 +278,7 @@ func (s *Settler) reckon(ctx context.Context, was stood, asOf, cutOff eventlog.P
 	}
 	return &reckoning{stood: was, Results: a.Results, figures: figures, computed: period.Computed{CutOff: int64(cutOff), CutOffAt: at, Program: s.Program,
 		Root: hex.EncodeToString(root[:]), Leaves: tree.Size(), Count: len(figures), Results: a.ResultsHash(), Items: int(lines),
-		Cohort: hex.EncodeToString(cohort.Sum(nil)), Unknown: unknown}}, nil
+		Cohort: hex.EncodeToString(cohort.Sum(nil)), Unknown: unknown}, hinders: hinders}, nil
 }
 
 // counter counts lines.
@@ -266,6 +303,7 @@ type census struct {
 	eventlog.Log
 	upTo    eventlog.Position
 	unknown int
+	strange string // the type of the first of them
 	last    time.Time
 }
 
@@ -286,6 +324,7 @@ func (c *census) Follow(ctx context.Context, after eventlog.Position) iter.Seq2[
 					break
 				}
 				if strings.HasPrefix(e.Stream, "gridcase.") && !knownTypes[e.Type] {
+					c.strange = cmp.Or(c.strange, e.Type)
 					c.unknown++
 				}
 				c.last = e.At

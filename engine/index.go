@@ -268,3 +268,16 @@ func (e *Engine) Parked(ctx context.Context) ([]Parked, error) {
 	}
 	return all, rows.Err()
 }
+
+// Release forgets what was parked, because a person has looked at it: by rule and stream, as [Engine.Parked] lists it, whatever the number of causes. It does
+// not try it again. It returns false if nothing of the kind is parked.
+func (e *Engine) Release(ctx context.Context, rule string, n stream.Name) (bool, error) {
+	e.index.writer.Lock()
+	defer e.index.writer.Unlock()
+	r, err := e.index.db.ExecContext(ctx, "DELETE FROM parked WHERE rule = ? AND stream = ?", rule, string(n))
+	if err != nil {
+		return false, fmt.Errorf("engine index: %w", err)
+	}
+	gone, err := r.RowsAffected()
+	return gone > 0, err
+}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"gridcase/domain/assessment"
+	"gridcase/domain/period"
 )
 
 // Sheets are the lists that there are, by name.
@@ -89,6 +90,25 @@ func (d Document) List(w io.Writer, sheet, figure string) error {
 		return err
 	}
 	return d.listCohort(w, figure)
+}
+
+// Differences writes the numbers that differ between two revisions as CSV, as in [Document.List]: what each was, and what it is now. They are those of
+// [period.Changes] that the reader may see; the document names units and streets. What is new has no number before, what is gone none now.
+func (d Document) Differences(w io.Writer, from, to int, changes []period.Figure) error {
+	names := d.names()
+	l := newList(w, "unit", "unit_name", "street", "street_name", "number", "name", "was_n", "was_d", "was_printed", "n", "d", "printed", "from", "to")
+	for _, f := range changes {
+		was := period.Value{}
+		if f.Was != nil {
+			was = *f.Was
+		}
+		if f.Gone {
+			f.Printed = ""
+		}
+		l.row(string(f.Unit), names[f.Unit], string(f.Street), names[f.Street], f.Name, zh(assessment.Indicator(f.Name)), amount(was.N), amount(was.D), amount(was.Printed),
+			amount(f.N), amount(f.D), amount(f.Printed), from, to)
+	}
+	return l.end()
 }
 
 func (d Document) listFigures(w io.Writer) error {

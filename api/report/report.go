@@ -40,7 +40,9 @@ type Seal struct {
 	Cohort   string
 	Root     string // of the Merkle tree of the log at the cut-off
 	Program  string // that computed it then
-	Reason   string // of a revision
+	Cause    string // of a revision
+	Reason   string
+	Changed  int // of a revision: numbers that differ from the one before
 }
 
 // recorded reports whether the numbers are a seal's, and not those that were computed.

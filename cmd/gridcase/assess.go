@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"gridcase/api"
 	"gridcase/api/report"
@@ -23,6 +24,7 @@ import (
 	"gridcase/domain/event"
 	"gridcase/domain/evidence"
 	"gridcase/domain/orgs"
+	"gridcase/domain/period"
 	"gridcase/domain/stream"
 	"gridcase/eventlog"
 	"gridcase/projections"
@@ -30,12 +32,14 @@ import (
 
 // assessCmd computes the assessment from the log, explains and compares it, and has it sealed.
 type assessCmd struct {
-	Compute assessComputeCmd `cmd:"" help:"Compute a period, or some days under a scheme: standings and hashes, or a file."`
-	Explain assessExplainCmd `cmd:"" help:"Open a figure: its formula with the numbers, what is left out, its cases, and with --events their events."`
-	Compare assessCompareCmd `cmd:"" help:"Say who rises and who falls between two periods, or two schemes, and because of what."`
-	Verify  assessVerifyCmd  `cmd:"" help:"Say whether a file of canonical results or cohorts is the one that a period was sealed with; exit 1 if not."`
-	Confirm assessConfirmCmd `cmd:"" help:"As the second person, confirm that a period be sealed: prints a code for the first."`
-	Seal    assessSealCmd    `cmd:"" help:"Seal a period on a running node, with two persons' keys."`
+	Compute   assessComputeCmd   `cmd:"" help:"Compute a period, or some days under a scheme: standings and hashes, or a file."`
+	Explain   assessExplainCmd   `cmd:"" help:"Open a figure: its formula with the numbers, what is left out, its cases, and with --events their events."`
+	Compare   assessCompareCmd   `cmd:"" help:"Say who rises and who falls between two periods, or two schemes, and because of what."`
+	Revisions assessRevisionsCmd `cmd:"" help:"List what a period was sealed with: the seal, and each revision with its cause and how much it changed."`
+	Diff      assessDiffCmd      `cmd:"" help:"Say which numbers differ between two revisions of a sealed period, what each was and is."`
+	Verify    assessVerifyCmd    `cmd:"" help:"Say whether a file of canonical results or cohorts is the one that a period was sealed with; exit 1 if not."`
+	Confirm   assessConfirmCmd   `cmd:"" help:"As the second person, confirm that a period be sealed: prints a code for the first."`
+	Seal      assessSealCmd      `cmd:"" help:"Seal a period on a running node, with two persons' keys."`
 }
 
 // subject says what is assessed: a period of the log, or days that a scheme is tried on.
@@ -47,7 +51,7 @@ type subject struct {
 	First        string `help:"First day." placeholder:"YYYY-MM-DD"`
 	Last         string `help:"Last day." placeholder:"YYYY-MM-DD"`
 	Scheme       string `help:"Scheme to try, as JSON (default: that of the rule book)." type:"existingfile" placeholder:"FILE"`
-	Edition      int    `help:"Of a sealed period: 1 is the seal, 2 its first revision (default: the last)." placeholder:"N"`
+	Edition      *int   `help:"Of a sealed period: 1 is the seal, 2 its first revision (default: the last)." placeholder:"N"`
 	AsOf         string `name:"as-of" help:"Position of the log, or a day: as of its end in city time (default: now)." placeholder:"POSITION|YYYY-MM-DD"`
 }
 
@@ -58,14 +62,18 @@ type examiner struct {
 }
 
 // examine opens the folder, computes, and hands on what came of it.
-func (c subject) examine(ctx context.Context, s streams, f func(examiner, report.Document) error) (err error) {
+func (c subject) examine(ctx context.Context, s streams, f func(examiner, api.Examined) error) (err error) {
 	if (c.Period == "") == (c.Jurisdiction == "") {
 		return errors.New("say either --period, or --jurisdiction with --first and --last")
 	}
 	if c.Period != "" && c.First+c.Last+c.Scheme != "" {
 		return errors.New("--first, --last and --scheme are not for a period: it has its own")
 	}
-	if c.Edition != 0 && (c.Period == "" || c.AsOf != "" || c.Edition < 0) {
+	edition := 0
+	if c.Edition != nil {
+		edition = *c.Edition
+	}
+	if c.Edition != nil && (c.Period == "" || c.AsOf != "" || edition < 1) {
 		return errors.New("--edition is for a sealed period, counts from 1, and does not go with --as-of")
 	}
 	h, err := openHouse(ctx, c.Data, s, c.in(houseOptions{keep: true, existing: true}))
@@ -87,19 +95,19 @@ func (c subject) examine(ctx context.Context, s streams, f func(examiner, report
 		if err != nil {
 			return err
 		}
-		return f(e, d)
+		return f(e, api.Examined{Document: d})
 	}
-	d, err := e.period(ctx, c.Period, asOf, c.Edition)
+	d, err := e.period(ctx, c.Period, asOf, edition)
 	if err != nil {
 		return err
 	}
 	return f(e, d)
 }
 
-func (e examiner) period(ctx context.Context, text string, asOf eventlog.Position, edition int) (report.Document, error) {
+func (e examiner) period(ctx context.Context, text string, asOf eventlog.Position, edition int) (api.Examined, error) {
 	id, err := stream.ParseID(text)
 	if err != nil {
-		return report.Document{}, fmt.Errorf("%q is no id of a period", text)
+		return api.Examined{}, fmt.Errorf("%q is no id of a period", text)
 	}
 	x, err := e.Examine(ctx, id, asOf, edition)
 	switch {
@@ -108,7 +116,7 @@ func (e examiner) period(ctx context.Context, text string, asOf eventlog.Positio
 	case errors.Is(err, api.ErrPeriod):
 		err = fmt.Errorf("period %s: there is none, not yet as of that position, or it was voided", text)
 	}
-	return x.Document, err
+	return x, err
 }
 
 // tried computes some days under a scheme that nobody has to have published.
@@ -172,13 +180,14 @@ func (c subject) position(ctx context.Context, h *house, end eventlog.Position) 
 				}
 				return at, nil
 			}
-			if at = e.Position; at >= end {
-				return at, nil
-			}
+			at = min(e.Position, end)
 		}
 		if b.Live {
 			break
 		}
+	}
+	if next.After(time.Now()) {
+		return 0, fmt.Errorf("--as-of %s: the day is not over yet, and what it will come to may change", c.AsOf)
 	}
 	return at, nil
 }
@@ -193,7 +202,7 @@ type assessComputeCmd struct {
 }
 
 func (c assessComputeCmd) Run(ctx context.Context, s streams) error {
-	return c.examine(ctx, s, func(_ examiner, d report.Document) error {
+	return c.examine(ctx, s, func(_ examiner, d api.Examined) error {
 		if c.Canonical != "" && d.Found() != nil || c.Cohort != "" && d.CohortFound() != nil {
 			return fmt.Errorf("%w: nothing that is written now has the hash that was sealed; --as-of the position before the seal gives what it comes to", report.ErrRecorded)
 		}
@@ -205,7 +214,7 @@ func (c assessComputeCmd) Run(ctx context.Context, s streams) error {
 				return err
 			}
 		}
-		write := map[string]func(io.Writer) error{"text": func(w io.Writer) error { return told(w, d) }, "xlsx": d.Workbook, "html": d.Page,
+		write := map[string]func(io.Writer) error{"text": func(w io.Writer) error { return told(w, d.Document) }, "xlsx": d.Workbook, "html": d.Page,
 			"csv": func(w io.Writer) error { return d.List(w, c.Sheet, "") }}[c.Format]
 		if c.Format == "xlsx" && d.Found() != nil { // before the file is made
 			return fmt.Errorf("%w: the formulas of a workbook would not come to these; csv and html have them as sealed", report.ErrRecorded)
@@ -280,7 +289,7 @@ type assessExplainCmd struct {
 }
 
 func (c assessExplainCmd) Run(ctx context.Context, s streams) error {
-	return c.examine(ctx, s, func(e examiner, d report.Document) error {
+	return c.examine(ctx, s, func(e examiner, d api.Examined) error {
 		f, found := d.Figure(c.Figure)
 		if !found {
 			return fmt.Errorf("there is no figure %q in this assessment; compute --format csv --sheet figures lists them", c.Figure)
@@ -290,7 +299,7 @@ func (c assessExplainCmd) Run(ctx context.Context, s streams) error {
 		fmt.Fprintf(s.out, "%s %s\n", f.Key, def.Zh)
 		fmt.Fprintf(s.out, "%s = %s / %s  (%s / %s)\n", f.Printed, f.N, f.D, zh.N, zh.D)
 		fmt.Fprintf(s.out, "%s / %s\n", en.N, en.D)
-		sealedWith(s.out, d)
+		sealedWith(s.out, d.Document)
 		for _, it := range d.Scheme.Objective {
 			if it.Indicator == f.Indicator {
 				fmt.Fprintf(s.out, "in the scheme: %s, %s points\n", it.Shape, it.Points)
@@ -346,7 +355,7 @@ func (c assessCompareCmd) Run(ctx context.Context, s streams) error {
 	if (c.With == "") == (c.WithScheme == "") {
 		return errors.New("say either --with or --with-scheme")
 	}
-	return c.examine(ctx, s, func(e examiner, d report.Document) error {
+	return c.examine(ctx, s, func(e examiner, d api.Examined) error {
 		var other *assessment.Results
 		if c.With != "" {
 			x, err := e.period(ctx, c.With, 0, 0)
@@ -365,7 +374,7 @@ func (c assessCompareCmd) Run(ctx context.Context, s streams) error {
 				if err != nil {
 					return err
 				}
-				return changed(s.out, d, a.Results)
+				return changed(s.out, d.Document, a.Results)
 			}
 			facts, err := e.house.views.Views().Facts(ctx, evidence.Scope{Jurisdiction: p.Jurisdiction, First: p.First, Last: p.Last, Base: p.Base}, eventlog.Position(d.CutOff))
 			if err == nil {
@@ -375,7 +384,7 @@ func (c assessCompareCmd) Run(ctx context.Context, s streams) error {
 				return err
 			}
 		}
-		return changed(s.out, d, other)
+		return changed(s.out, d.Document, other)
 	})
 }
 
@@ -433,11 +442,130 @@ func moved(c assessment.Comparison) string {
 	return fmt.Sprintf("%d to %d", c.Before.Rank, c.After.Rank)
 }
 
+type assessRevisionsCmd struct {
+	where
+	Data   string `required:"" help:"Data folder; no other process may have it open." type:"existingdir" placeholder:"DIR"`
+	Period string `required:"" help:"Id of the period." placeholder:"ID"`
+}
+
+func (c assessRevisionsCmd) Run(ctx context.Context, s streams) (err error) {
+	seals, err := sealsOf(ctx, c.where, c.Data, c.Period)
+	if err != nil {
+		return err
+	}
+	if len(seals) == 0 {
+		fmt.Fprintln(s.out, "the period is not sealed")
+	}
+	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
+	if len(seals) > 0 {
+		fmt.Fprintln(w, "REVISION\tSEALED\tCAUSE\tCHANGED\tRESULTS\tPROGRAM\tREASON")
+	}
+	for _, x := range seals {
+		cause, changed := assessment.None, assessment.None
+		if x.Revision > 1 {
+			cause, changed = x.Cause, strconv.Itoa(x.Changed)
+		}
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\t%s\n", x.Revision, x.At.Format("2006-01-02 15:04:05"), cause, changed, x.Results, x.Program, x.Reason)
+	}
+	return w.Flush()
+}
+
+// sealsOf reads from the log alone what a period was sealed with.
+func sealsOf(ctx context.Context, at where, data, period string) (seals []report.Seal, err error) {
+	id, err := stream.ParseID(period)
+	if err != nil {
+		return nil, fmt.Errorf("%q is no id of a period", period)
+	}
+	log, err := openLog(ctx, data, houseOptions{log: at.Log, existing: true})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, log.Close()) }()
+	seals, err = (&api.Settler{Log: log}).Sealed(ctx, id)
+	if errors.Is(err, api.ErrPeriod) {
+		return nil, fmt.Errorf("the log knows no period %s", period)
+	}
+	return seals, err
+}
+
+type assessDiffCmd struct {
+	home
+	Data   string `required:"" help:"Data folder; no other process may have it open." type:"existingdir" placeholder:"DIR"`
+	Period string `required:"" help:"Id of the period." placeholder:"ID"`
+	From   *int   `help:"Revision to begin with: 1 is the seal (default: the one before --to)." placeholder:"N"`
+	To     *int   `help:"Revision to compare with it (default: the last)." placeholder:"N"`
+	Format string `default:"text" enum:"text,csv" help:"text or csv."`
+	Out    string `help:"File to write (default: standard output)." type:"path" placeholder:"FILE"`
+}
+
+func (c assessDiffCmd) Run(ctx context.Context, s streams) error {
+	from, to := 0, 0
+	for n, given := range map[*int]*int{&from: c.From, &to: c.To} {
+		if given == nil {
+			continue
+		}
+		if *n = *given; *n < 1 {
+			return errors.New("--from and --to count from 1, which is the seal")
+		}
+	}
+	return subject{home: c.home, Data: c.Data, Period: c.Period, Edition: c.To}.examine(ctx, s, func(_ examiner, x api.Examined) error {
+		changes, from, to, err := x.Changed(from, to)
+		if errors.Is(err, api.ErrEditions) {
+			return fmt.Errorf("period %s: there are no revisions %d and %d to compare; revisions lists what there is", c.Period, from, to)
+		}
+		if err != nil {
+			return err
+		}
+		write := func(w io.Writer) error { return differ(w, changes) }
+		if c.Format == "csv" {
+			write = func(w io.Writer) error { return x.Differences(w, from, to, changes) }
+		}
+		if c.Out != "" {
+			return written(c.Out, write)
+		}
+		return write(s.out)
+	})
+}
+
+// differ tells what each number was and is.
+func differ(out io.Writer, changes []period.Figure) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "UNIT\tSTREET\tNUMBER\tWAS\tIS")
+	told := func(v period.Value) string {
+		if v.D == "" || v.D == "1" {
+			return v.Printed
+		}
+		return fmt.Sprintf("%s (%s / %s)", v.Printed, v.N, v.D)
+	}
+	for _, f := range changes {
+		was, is := assessment.None, assessment.None
+		if f.Was != nil {
+			was = told(*f.Was)
+		}
+		if !f.Gone {
+			is = told(period.Value{N: f.N, D: f.D, Printed: f.Printed})
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", f.Unit, f.Street, f.Name, was, is)
+	}
+	return w.Flush()
+}
+
 type assessVerifyCmd struct {
 	where
 	Data   string `required:"" help:"Data folder." type:"existingdir" placeholder:"DIR"`
 	Period string `help:"Id of the period; canonical results name their own." placeholder:"ID"`
 	File   string `arg:"" help:"Canonical results or list of cohorts." type:"existingfile"`
+}
+
+// cohorts reports whether a file looks like a list of cohorts: each line is of an indicator and has five fields. One without any case is empty.
+func cohorts(b []byte) bool {
+	for line := range bytes.Lines(b) {
+		fields := bytes.Split(bytes.TrimSuffix(line, []byte("\n")), []byte("|"))
+		if _, known := assessment.Define(assessment.Indicator(fields[0])); !known || len(fields) != 5 {
+			return false
+		}
+	}
+	return true
 }
 
 // errNotSealed is told by exit status 1: the file is not what was sealed.
@@ -451,7 +579,8 @@ func (c assessVerifyCmd) Run(ctx context.Context, s streams) (err error) {
 	sum := sha256.Sum256(b)
 	hash := hex.EncodeToString(sum[:])
 	what, results := "list of cohorts", bytes.HasPrefix(b, []byte("gridcase-results/"))
-	if results {
+	switch {
+	case results:
 		what = "results"
 		for line := range strings.Lines(string(b)) {
 			if fields := strings.Split(line, "|"); fields[0] == "period" && len(fields) > 1 {
@@ -462,23 +591,15 @@ func (c assessVerifyCmd) Run(ctx context.Context, s streams) (err error) {
 				break
 			}
 		}
-	}
-	if c.Period == "" {
+		if c.Period == "" {
+			return fmt.Errorf("%s names no period, so it is cut off; say with --period what it should be of", c.File)
+		}
+	case !cohorts(b):
+		return fmt.Errorf("%s is neither canonical results nor a list of cohorts, as compute --canonical and --cohort write them", c.File)
+	case c.Period == "":
 		return errors.New("a list of cohorts does not say of which period it is: say it with --period")
 	}
-	id, err := stream.ParseID(c.Period)
-	if err != nil {
-		return fmt.Errorf("%q is no id of a period", c.Period)
-	}
-	log, err := openLog(ctx, c.Data, houseOptions{log: c.Log, existing: true})
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, log.Close()) }()
-	seals, err := (&api.Settler{Log: log}).Sealed(ctx, id)
-	if errors.Is(err, api.ErrPeriod) {
-		return fmt.Errorf("the log knows no period %s", c.Period)
-	}
+	seals, err := sealsOf(ctx, c.where, c.Data, c.Period)
 	if err != nil {
 		return err
 	}

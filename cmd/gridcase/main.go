@@ -34,6 +34,7 @@ type program struct {
 	Policies policiesCmd    `cmd:"" help:"List, show and publish the policies of deadlines and escalation."`
 	Calendar calendarCmd    `cmd:"" help:"List and publish notices of days off and make-up workdays."`
 	Assess   assessCmd      `cmd:"" help:"Compute, explain, compare, verify and seal the assessment."`
+	Parked   parkedCmd      `cmd:"" help:"List what was refused and waits for a person, and release it."`
 	Relays   relaysCmd      `cmd:"" help:"List what leaves for other systems, hold it, send it again."`
 	Health   healthcheckCmd `cmd:"" name:"healthcheck" help:"Ask a node on this machine whether it is ready, or alive."`
 	Bench    benchCmd       `cmd:"" help:"Measure ratios against the limits of this machine."`
