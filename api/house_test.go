@@ -61,6 +61,7 @@ type house struct {
 	client   *http.Client
 	logged   *buffer
 	tokens   sync.Map
+	further  []projections.View // beside those of the program
 
 	mu  sync.Mutex
 	now time.Time
@@ -138,7 +139,7 @@ func openWith(t testing.TB, log func(*house) eventlog.Log, engines []func(*house
 	}
 	h.engine, err = engine.Open(ctx, ec)
 	must(err)
-	h.views, err = projections.Open(ctx, projections.Config{Dir: filepath.Join(dir, "views"), Log: h.log, Observe: metrics.Views(),
+	h.views, err = projections.Open(ctx, projections.Config{Dir: filepath.Join(dir, "views"), Log: h.log, Observe: metrics.Views(), Further: h.further,
 		Opener: opener{h.keys}, Identity: identity{h.keys}})
 	must(err)
 	h.access, err = access.Open(ctx, filepath.Join(dir, "access.db"))

@@ -127,6 +127,13 @@ func TestWhatIsTooLargeToRecordIsSaidSo(t *testing.T) {
 	}
 }
 
+func TestViewsThatAreBehindAreSaidSo(t *testing.T) {
+	p := asProblem(fmt.Errorf("at 3 of 5: %w", ErrBehind))
+	if p.Status != 503 || p.header.Get("Retry-After") == "" || !strings.Contains(p.in(false, "").Detail, "have not come to the end of the log") || !strings.Contains(p.in(true, "").Detail, "尚未处理到日志末尾") {
+		t.Errorf("got %+v", p)
+	}
+}
+
 // FuzzDecode: what the decoder takes is JSON for the standard library too, with the same meaning; and it ends.
 func FuzzDecode(f *testing.F) {
 	type nested struct {

@@ -22,6 +22,7 @@ import (
 	"gridcase/domain/evidence"
 	"gridcase/domain/period"
 	"gridcase/domain/rule"
+	"gridcase/domain/scheme"
 	"gridcase/domain/sealed"
 	"gridcase/domain/stream"
 	"gridcase/engine"
@@ -73,7 +74,8 @@ func (s *Settler) Seal(ctx context.Context, q Settling, ruling sealed.Public) (e
 	})
 }
 
-// Revise seals a corrected result beside the ones before it (修订), computed from all that the log holds now.
+// Revise seals a corrected result beside the ones before it (修订), computed from all that the log holds now; where the scheme counts late facts in the next period, from
+// what it held at the cut-off.
 func (s *Settler) Revise(ctx context.Context, q Settling, cause period.Cause, reason sealed.Public) (engine.Receipt, error) {
 	return s.settle(ctx, q, period.SealRevision{Cause: cause, Reason: reason}, func(r *reckoning) (engine.Command, []period.Figure, error) {
 		changed := period.Changes(r.Book.Last().Figures, r.figures)
@@ -162,7 +164,14 @@ func (s *Settler) settle(ctx context.Context, q Settling, bare period.Command, f
 	_, revises := bare.(period.SealRevision)
 	_, records := bare.(period.RecordFigures)
 	if revises = revises || records && was.Result.Revision > 0; revises && cutOff == 0 {
+		law, _, err := s.Engine.Load(ctx, stream.Of(stream.Scheme, was.Scheme))
+		if err != nil {
+			return engine.Receipt{}, err
+		}
 		cutOff = asOf
+		if l, drafted := law.(scheme.State); drafted && period.KeepsCutOff(l.Scheme) {
+			cutOff = eventlog.Position(was.Result.CutOff)
+		}
 	} else if !revises {
 		cutOff = eventlog.Position(was.Ended)
 	}

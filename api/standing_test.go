@@ -2,6 +2,8 @@ package api_test
 
 import (
 	"bytes"
+	"context"
+	encodingcsv "encoding/csv"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -81,11 +83,14 @@ type assessedApril struct {
 	inTime, late, due string // orders
 }
 
-func (h *house) assessedApril() (a assessedApril) {
+func (h *house) assessedApril(changes ...func(*assessment.Scheme)) (a assessedApril) {
 	h.t.Helper()
 	ann, ben := h.key(orgs.Evaluator, district), h.key(orgs.Evaluator, oversight)
 	a.law = h.drafted(ann, func(s *assessment.Scheme) {
 		s.Choices[assessment.MinSample], s.Choices[assessment.LateFact] = "1", "revision"
+		for _, change := range changes {
+			change(s)
+		}
 	})
 	h.want(h.confirmed(ann, ben, a.law, "publish", `{}`), 200, "")
 	r := h.want(h.post(ann, "/periods", fmt.Sprintf(`{"jurisdiction":"150105","scheme":%q,"first":"2025-04-01","last":"2025-04-30"}`, strings.TrimPrefix(a.law, "/schemes/"))), 201, "")
@@ -523,11 +528,9 @@ func (h *house) assessedMay(law string) string {
 	return strings.Replace(r.Header.Get("Location"), "periods", "assessments", 1)
 }
 
-// What was sealed is served as it was recorded, when it can not be found again; and it says so.
-func TestASealedFigureNeverChanges(t *testing.T) {
-	h := open(t)
-	manned(h)
-	a := h.assessedApril()
+// sealedOtherwise seals April by a program that counted otherwise.
+func (h *house) sealedOtherwise(a assessedApril) {
+	h.t.Helper()
 	h.ended(a.april)
 	h.wait(20 * 24 * time.Hour)
 	h.given(a.april, rule.Actor{ID: "ann", Role: orgs.Evaluator, Unit: district}, // by a program that counted otherwise
@@ -540,20 +543,28 @@ func TestASealedFigureNeverChanges(t *testing.T) {
 	before := h.reads(h.key(orgs.Evaluator, district), a.read)
 	cutOff, err := strconv.ParseInt(before.text("cut_off"), 10, 64)
 	if err != nil {
-		t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	cutOffAt, err := time.Parse(time.RFC3339, before.text("cut_off_at"))
 	if err != nil {
-		t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	seal := period.Seal{Figures: figures, Units: 1, Computed: period.Computed{CutOff: cutOff, CutOffAt: cutOffAt,
 		Program: "older", Root: strings.Repeat("b", 64), Leaves: 9, Count: len(figures), Results: strings.Repeat("a", 64), Items: 7, Cohort: strings.Repeat("c", 64)}}
-	_, err = h.engine.Handle(t.Context(), engine.Request{Stream: stream.Name("gridcase.period-" + strings.TrimPrefix(a.april, "/periods/")), Commands: []engine.Command{seal}, Key: "sealed",
+	_, err = h.engine.Handle(context.Background(), engine.Request{Stream: stream.Name("gridcase.period-" + strings.TrimPrefix(a.april, "/periods/")), Commands: []engine.Command{seal}, Key: "sealed",
 		Actor: rule.Actor{ID: "ann", Role: orgs.Evaluator, Unit: district}, Second: &rule.Actor{ID: "ben", Role: orgs.Evaluator, Unit: oversight}, Expect: engine.Any})
 	if err != nil {
-		t.Fatal(err)
+		h.t.Fatal(err)
 	}
 	h.settle()
+}
+
+// What was sealed is served as it was recorded, when it can not be found again; and it says so.
+func TestASealedFigureNeverChanges(t *testing.T) {
+	h := open(t)
+	manned(h)
+	a := h.assessedApril()
+	h.sealedOtherwise(a)
 	ann := h.key(orgs.Evaluator, district)
 	sum := h.reads(ann, a.read)
 	if sum.json["recomputed"] != false || sum.text("results") != strings.Repeat("a", 64) || len(sum.text("recomputed_results")) != 64 || sum.text("program") != "older" || sum.json["figures"] != 2.0 {
@@ -598,6 +609,97 @@ func TestASealedFigureNeverChanges(t *testing.T) {
 			t.Errorf("%s is refused with %s", form, r.raw)
 		}
 	}
+}
+
+// Where the scheme counts late facts in the next period, a revision is of the same cases as the seal: a late fact is no reason for one, and a correction of what
+// another program counted wrongly does not let it in.
+func TestACorrectionLetsNoLateFactInWhereTheNextPeriodHasIt(t *testing.T) {
+	h := open(t)
+	manned(h)
+	a := h.assessedApril(func(s *assessment.Scheme) { s.Choices[assessment.LateFact] = "next" })
+	h.sealedOtherwise(a)
+	ann, ben := h.key(orgs.Evaluator, district), h.key(orgs.Evaluator, oversight)
+	cutOff := h.reads(ann, a.read).text("cut_off")
+	h.handled(a.due, agency) // late: with it, three of three are closed
+	if r := h.want(h.confirmed(ann, ben, a.april, "seal-revision", `{"cause":"late_fact","reason":"五月补办"}`), 409, "guard_failed"); !strings.Contains(r.text("detail"), "迟到事实计入下一周期") {
+		t.Errorf("a late fact is refused with %s", r.raw)
+	}
+	h.want(h.confirmed(ann, ben, a.april, "seal-revision", `{"cause":"correction","reason":"复核"}`), 200, "")
+	h.settle()
+	const closure = "/figures/closure:u=150105003-a01"
+	for path, want := range map[string]string{closure: "2/3 = 66.67", "/figures/on_time:u=150105003-a01": "1/3 = 33.33", closure + "?as_of=" + h.end().String(): "2/3 = 66.67"} {
+		if x := h.reads(ann, a.read+path); fmt.Sprintf("%s/%s = %s", x.text("n"), x.text("d"), x.text("printed")) != want || x.json["recomputed"] != true || x.json["revision"] != 2.0 {
+			t.Errorf("%s: %s, want %s in revision 2", path, x.raw, want)
+		}
+	}
+	if sum := h.reads(ann, a.read); sum.text("cut_off") != cutOff || sum.text("cause") != "correction" {
+		t.Errorf("the correction: %s, want the cut-off %s", sum.raw, cutOff)
+	}
+	h.want(h.confirmed(ann, ben, a.april, "seal-revision", `{"cause":"correction","reason":"复核"}`), 409, "guard_failed") // nothing changed any more
+
+	// What it changed, as a list for a spreadsheet: the same as over the API, in the same order.
+	csv := func(query string) [][]string {
+		t.Helper()
+		r := h.reads(ann, a.read+"/export?format=csv&sheet=changes"+query)
+		text, marked := strings.CutPrefix(string(r.raw), "\ufeff")
+		if !marked || strings.Count(text, "\n") != strings.Count(text, "\r\n") || !strings.Contains(r.Header.Get("Content-Disposition"), "-r2-changes.csv") {
+			t.Errorf("the list begins %q and is called %s", r.raw[:20], r.Header.Get("Content-Disposition"))
+		}
+		rows, err := encodingcsv.NewReader(strings.NewReader(text)).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return rows
+	}
+	changes := h.all(ann, a.read+"/diff?from=1&to=2", 50)
+	rows := csv("&from=1&edition=2")
+	if again := csv(""); fmt.Sprint(again) != fmt.Sprint(rows) || len(rows) != 1+len(changes) || len(changes) < 5 {
+		t.Fatalf("%d rows, %d changes, and %d rows if nothing is said", len(rows), len(changes), len(again))
+	}
+	of := func(v any, name string) string {
+		m, _ := v.(map[string]any)
+		text, _ := m[name].(string)
+		return text
+	}
+	for i, c := range changes {
+		r := rows[1+i]
+		if want := []string{of(c, "unit"), of(c, "street"), of(c, "name"), of(c["was"], "n"), of(c["was"], "d"), of(c["was"], "printed"), of(c["now"], "n"), of(c["now"], "d"), of(c["now"], "printed"), "1", "2"}; !slices.Equal(append([]string{r[0], r[2], r[4]}, r[6:]...), want) {
+			t.Errorf("row %d says %v, the API %v", i, r, want)
+		}
+	}
+	head := h.key(orgs.UnitHead, agency)
+	for _, r := range strings.Split(strings.TrimSpace(string(h.reads(head, a.read+"/export?format=csv&sheet=changes").raw)), "\r\n")[1:] {
+		if !strings.HasPrefix(r, string(agency)+",") {
+			t.Errorf("the agency reads of a change of %s", r)
+		}
+	}
+	for query, status := range map[string]int{"&from=2": 422, "&from=2&edition=2": 422, "&edition=3": 404, "&edition=1": 404, "&from=0": 422} {
+		h.want(h.call(ann, http.MethodGet, a.read+"/export?format=csv&sheet=changes"+query, ""), status, "")
+	}
+	h.want(h.call(ann, http.MethodGet, a.read+"/export?format=csv&from=1", ""), 422, "invalid")
+}
+
+// Who asks for a revision that there is not is told which there are, if the period is any of theirs.
+func TestARevisionThatThereIsNotIsSaidInWords(t *testing.T) {
+	h := open(t)
+	manned(h)
+	a := h.assessedApril()
+	ann := h.key(orgs.Evaluator, district)
+	says := func(key, path, zh string) {
+		t.Helper()
+		if r := h.want(h.call(key, http.MethodGet, a.read+path, "", "Accept-Language", "zh"), 404, "not_found"); strings.Contains(r.text("detail"), "封存") != (zh != "") || !strings.Contains(r.text("detail"), zh) {
+			t.Errorf("%s: %s, want %q", path, r.raw, zh)
+		}
+	}
+	for _, path := range []string{"/export?format=csv&edition=1", "/export?format=xlsx&edition=2", "?edition=1", "/figures?edition=1", "/scores?edition=1", "/diff", "/diff?from=1&to=2", "/export?format=csv&sheet=changes"} {
+		says(ann, path, "该周期尚未封存")
+	}
+	says(h.key(orgs.Clerk, community), "?edition=1", "") // it concerns nobody there
+	h.sealedOtherwise(a)
+	says(ann, "/export?format=csv&edition=2", "没有第 2 版：该周期封存至第 1 版")
+	says(ann, "/diff", "只有封存的一版")
+	says(h.key(orgs.Clerk, community), "?edition=2", "")
+	says(ann, "/figures/luck?edition=1", "")
 }
 
 // Whatever is asked, a bad question is the asker's fault.

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/csv"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
 	"gridcase/domain/assessment"
+	"gridcase/domain/period"
 )
 
 // read reads a list as RFC 4180 has it.
@@ -26,6 +28,36 @@ func read(t *testing.T, d Document, sheet, figure string) [][]string {
 		t.Fatal(err)
 	}
 	return rows
+}
+
+// What a spreadsheet would take for a formula stands behind an apostrophe, in the list of differences as in the others; numbers that are new or gone have one side.
+func TestDifferencesSayWhatWasAndWhatIs(t *testing.T) {
+	s, p, f := three()
+	p.Units[0].Name = "=cmd()"
+	d := compute(t, s, p, f)
+	var b bytes.Buffer
+	err := d.Differences(&b, 1, 2, []period.Figure{
+		{Unit: p.Units[0].Unit, Name: "on_time", N: "1", D: "3", Printed: "33.33", Was: &period.Value{N: "2", D: "7", Printed: "28.57"}},
+		{Unit: p.Units[0].Unit, Street: streetB, Name: "score", N: "-1", D: "2", Printed: "-0.50"},
+		{Unit: "@x", Name: "rank", Printed: assessment.None, Gone: true, Was: &period.Value{N: "9", D: "1", Printed: "9"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(b.String(), "\ufeff"))).ReadAll()
+	if err != nil || len(rows) != 4 || !strings.HasPrefix(b.String(), "\ufeffunit,") {
+		t.Fatalf("%q: %v", b.String(), err)
+	}
+	unit := string(p.Units[0].Unit)
+	for i, want := range [][]string{
+		{unit, "'=cmd()", "", "全部", "on_time", "按期结案率", "2", "7", "28.57", "1", "3", "33.33", "1", "2"},
+		{unit, "'=cmd()", string(streetB), d.names()[streetB], "score", "", "", "", "", "-1", "2", "-0.50", "1", "2"},
+		{"'@x", "", "", "全部", "rank", "", "9", "1", "9", "", "", "", "1", "2"},
+	} {
+		if !slices.Equal(rows[1+i], want) {
+			t.Errorf("got %q, want %q", rows[1+i], want)
+		}
+	}
 }
 
 func TestListsSayWhatWasComputed(t *testing.T) {

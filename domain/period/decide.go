@@ -392,6 +392,8 @@ func (c SealRevision) decide(s State, at rule.At) ([]Event, error) {
 		return nil, needs("Q5", "修订原因须为 late_fact 或 correction", "the cause is late_fact or correction")
 	case c.Cause == LateFact && f.Scheme.Choices[assessment.LateFact] != byRevision:
 		return nil, needs("Q5", "方案规定迟到事实计入下一周期", "the scheme counts late facts in the next period")
+	case KeepsCutOff(f.Scheme) && c.CutOff != s.Result.CutOff:
+		return nil, needs("Q5", "方案规定迟到事实计入下一周期，修订的截止点不变", "the scheme counts late facts in the next period: a revision keeps the cut-off")
 	case c.CutOff < s.Result.CutOff:
 		return nil, needs("Q5", "修订的截止点早于上一版本", "the cut-off lies before that of the revision before")
 	case c.Results == s.Result.Results || c.Changed < 1:

@@ -209,6 +209,7 @@ func TestWhatIsRefused(t *testing.T) {
 		{"a revision changes something", isSealed, by(ann, revising(func(c *SealRevision) { c.Results = hash("a") }), ben), rule.GuardFailed, "Q5"},
 		{"and says what", isSealed, by(ann, revising(func(c *SealRevision) { c.Changed, c.Figures = 0, nil }), ben), rule.GuardFailed, "Q5"},
 		{"all of it", isSealed, by(ann, revising(func(c *SealRevision) { c.Changed = 2 }), ben), rule.GuardFailed, "Q5"},
+		{"it keeps the cut-off, where late facts count in the next period", isSealed, by(ann, revising(func(c *SealRevision) { c.CutOff = 900 }), ben), rule.GuardFailed, "Q5"},
 		{"it does not go back in the log", isSealed, by(ann, revising(func(c *SealRevision) { c.CutOff = 811 }), ben), rule.GuardFailed, "Q5"},
 		{"a revision of nothing is none", isOver, by(ann, revise, ben), rule.WrongState, "M1"},
 		{"voiding has a reason", isOpen, by(ann, Void{}, ben), rule.GuardFailed, "Q6"},
@@ -458,7 +459,7 @@ func TestALateFactMakesARevisionIfTheSchemeSaysSo(t *testing.T) {
 	scheme.Choices[assessment.LateFact] = byRevision
 	facts.Schemes = []rule.SchemeFact{{ID: law, Phase: "published", Unit: district, Scheme: scheme}}
 	c := revise
-	c.Cause = LateFact
+	c.Cause, c.CutOff = LateFact, 900
 	st := given(t, isSealed...)
 	es, err := st.Does(by(ann, c, ben, facts))
 	if err != nil || len(es) != 2 {

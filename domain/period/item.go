@@ -14,6 +14,12 @@ import (
 // byRevision is how a scheme answers what becomes of late facts, if they change a sealed result.
 const byRevision = "revision"
 
+// KeepsCutOff reports whether a scheme counts what is recorded after the cut-off in the next period, reopenings among it. Then a revision is computed from the
+// same cases as the seal: what came later would else count in both periods.
+func KeepsCutOff(s assessment.Scheme) bool {
+	return s.Choices[assessment.LateFact] != byRevision && s.Choices[assessment.ReopenAfterSeal] != byRevision
+}
+
 // mostOpen is how many requests and objections of one street or unit may be undecided at a time; ours.
 const mostOpen = 200
 
