@@ -358,9 +358,17 @@ func (c assessCompareCmd) Run(ctx context.Context, s streams) error {
 	return c.examine(ctx, s, func(e examiner, d api.Examined) error {
 		var other *assessment.Results
 		if c.With != "" {
+			if c.With == c.Period {
+				return errors.New("--with is the period itself")
+			}
 			x, err := e.period(ctx, c.With, 0, 0)
 			if err != nil {
 				return err
+			}
+			if p, q := d.Results.Period, x.Results.Period; p.Jurisdiction != q.Jurisdiction {
+				return fmt.Errorf("--with is a period of %s, and not of %s", q.Jurisdiction, p.Jurisdiction)
+			} else if q.First < p.First { // the earlier one is before, whichever is named first
+				d, x = x, d
 			}
 			other = x.Results
 		} else {
