@@ -183,6 +183,13 @@ func Open(ctx context.Context, c Config) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
+	emptied, err := x.ours(ctx, c.Log)
+	if err != nil {
+		return nil, errors.Join(err, x.close())
+	}
+	if emptied {
+		c.Logger.Warn("the index is of another log, or of one that came further than this: it is made anew", "file", c.Index)
+	}
 	x.took(c.Now())
 	e.index = x
 	if err := errors.Join(e.restore(ctx), e.assign(ctx), e.newest(ctx)); err != nil {

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"os"
@@ -378,6 +379,88 @@ func TestALostIndexIsMadeAnewFromTheLogWithoutRepeatingAnything(t *testing.T) {
 	after, _ := h.log.End(context.Background())
 	if before != after {
 		t.Errorf("following from zero wrote %d events", after-before)
+	}
+}
+
+// An older copy of the log, or another log, put beside an index that came further: the index is made anew, and what it had from events that are
+// gone is not acted on.
+func TestAnIndexThatCameFurtherThanItsLogIsMadeAnew(t *testing.T) {
+	for name, put := range map[string]struct {
+		lost int // events of the log that the copy has not
+		more int // demands that come to it before the node is back
+	}{"an older copy": {lost: 6}, "one that went on and is longer now": {lost: 6, more: 40}, "the log itself": {}} {
+		t.Run(name, func(t *testing.T) {
+			h := open(t)
+			h.inHandling()
+			h.stop()
+			var all []eventlog.Event
+			for b, err := range h.log.Follow(t.Context(), 0) {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if all = append(all, b.Events...); b.Live {
+					break
+				}
+			}
+			copied := mem.Open(mem.WithClock(func() time.Time { return h.now }))
+			for _, ev := range all[:len(all)-put.lost] {
+				if _, err := copied.Append(t.Context(), ev.Stream, ev.Revision-1, ev.Fact); err != nil {
+					t.Fatal(err)
+				}
+			}
+			h.log = copied
+			index := filepath.Join(h.dir, "index.db")
+			if put.more > 0 { // another node goes on with it
+				beside := filepath.Join(h.dir, "beside.db")
+				if err := os.Rename(index, beside); err != nil {
+					t.Fatal(err)
+				}
+				h.start()
+				for i := range put.more {
+					h.raised(fmt.Sprint("又一件", i))
+				}
+				h.stop()
+				if err := os.Rename(beside, index); err != nil {
+					t.Fatal(err)
+				}
+			}
+			h.start()
+			id := h.raised("路灯不亮")
+			if _, _, err := h.Load(t.Context(), stream.Of(stream.Demand, id)); err != nil {
+				t.Error(err)
+			}
+			known := func(path string) (all []string) {
+				db, err := sql.Open("sqlite", "file:"+path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer db.Close()
+				rows, err := db.Query("SELECT kind || a || b FROM edges UNION SELECT position || type FROM orgs ORDER BY 1")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer rows.Close()
+				for rows.Next() {
+					var s string
+					if err := rows.Scan(&s); err != nil {
+						t.Fatal(err)
+					}
+					all = append(all, s)
+				}
+				return all
+			}
+			h.settle()
+			got := known(index)
+			h.stop()
+			if err := os.Remove(index); err != nil {
+				t.Fatal(err)
+			}
+			h.start()
+			h.settle()
+			if want := known(index); !slices.Equal(got, want) {
+				t.Errorf("the index knows %d things, made anew %d", len(got), len(want))
+			}
+		})
 	}
 }
 

@@ -333,7 +333,7 @@ func (e *Engine) batch(ctx context.Context, folder *event.Folder, events []event
 			return err
 		}
 	}
-	last := events[len(events)-1].Position
+	last, id := events[len(events)-1].Position, events[len(events)-1].ID
 	err = e.Keys.Assign(ctx, uses, last)
 	if errors.Is(err, keys.ErrGap) {
 		e.Logger.Warn("the key store has lost which case its newest keys belong to, and is told again by the log")
@@ -347,7 +347,7 @@ func (e *Engine) batch(ctx context.Context, folder *event.Folder, events []event
 	if err := e.index.note(ctx, tx, unknown, last); err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, "UPDATE cursor SET position = ?", int64(last)); err != nil {
+	if _, err := tx.ExecContext(ctx, "UPDATE cursor SET position = ?, event = ?", int64(last), id.String()); err != nil {
 		return fmt.Errorf("engine index: %w", err)
 	}
 	if err := tx.Commit(); err != nil {

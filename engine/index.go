@@ -32,8 +32,8 @@ type index struct {
 }
 
 const indexSchema = `
-CREATE TABLE IF NOT EXISTS cursor (one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER NOT NULL) STRICT;
-INSERT OR IGNORE INTO cursor VALUES (1, 0);
+CREATE TABLE IF NOT EXISTS cursor (one INTEGER PRIMARY KEY CHECK (one = 1), position INTEGER NOT NULL, event TEXT NOT NULL) STRICT;
+INSERT OR IGNORE INTO cursor VALUES (1, 0, '');
 CREATE TABLE IF NOT EXISTS edges (kind TEXT NOT NULL, a TEXT NOT NULL, b TEXT NOT NULL, PRIMARY KEY (kind, a, b)) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS edges_back ON edges (kind, b, a);
 CREATE TABLE IF NOT EXISTS orgs (position INTEGER PRIMARY KEY, type TEXT NOT NULL, data TEXT NOT NULL) STRICT;
@@ -43,14 +43,14 @@ CREATE TABLE IF NOT EXISTS published (position INTEGER PRIMARY KEY, type TEXT NO
 CREATE TABLE IF NOT EXISTS parked (position INTEGER NOT NULL, rule TEXT NOT NULL, stream TEXT NOT NULL,
 	reason TEXT NOT NULL, PRIMARY KEY (position, rule, stream)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS unknown (type TEXT PRIMARY KEY, position INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-PRAGMA user_version = 4;`
+PRAGMA user_version = 5;`
 
 // organisation finds the events of units and grids.
 const organisation = "SELECT type, data FROM orgs ORDER BY position"
 
 // indexVersion is raised with the schema. An index of an older version is emptied and made anew from the log: it passed over
 // events that it did not know what to do with. What was parked stays to be looked at.
-const indexVersion = 4
+const indexVersion = 5
 
 func openIndex(ctx context.Context, path string) (*index, error) {
 	db, err := sql.Open("sqlite", "file:"+path+"?_pragma=journal_mode(WAL)&_pragma=synchronous(NORMAL)&_pragma=busy_timeout(5000)")
@@ -126,10 +126,53 @@ func (x *index) relearn(ctx context.Context) error {
 	if err := rows.Err(); err != nil || !empty {
 		return err
 	}
+	return x.empty(ctx, "")
+}
+
+// empty forgets what was learnt from the log, and what other statements say, so that it is learnt anew.
+func (x *index) empty(ctx context.Context, also string) error {
 	x.cursor.at = 0
-	_, err = x.db.ExecContext(ctx, `BEGIN IMMEDIATE;
-DELETE FROM edges; DELETE FROM orgs; DELETE FROM published; DELETE FROM lists; DELETE FROM grants; UPDATE cursor SET position = 0; COMMIT;`)
+	_, err := x.db.ExecContext(ctx, `BEGIN IMMEDIATE; DELETE FROM edges; DELETE FROM orgs; DELETE FROM published; DELETE FROM lists; DELETE FROM grants;
+UPDATE cursor SET position = 0, event = ''; `+also+` COMMIT;`)
 	return err
+}
+
+// ours empties an index of another log, or of one that came further than this: an older copy was put in its place. What was
+// parked there is forgotten, too. It reports whether it did so.
+func (x *index) ours(ctx context.Context, log eventlog.Log) (emptied bool, err error) {
+	at := x.cursor.at
+	if at == 0 {
+		return false, nil
+	}
+	var id string
+	if err := x.db.QueryRowContext(ctx, "SELECT event FROM cursor").Scan(&id); err != nil {
+		return false, fmt.Errorf("engine index: %w", err)
+	}
+	end, err := log.End(ctx)
+	if err != nil {
+		return false, err
+	}
+	if at <= end {
+		for b, err := range log.Follow(ctx, at-1) {
+			if err != nil {
+				return false, err
+			}
+			if len(b.Events) > 0 && b.Events[0].Position == at && b.Events[0].ID.String() == id {
+				return false, nil
+			}
+			if len(b.Events) > 0 || b.Live {
+				break
+			}
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return false, err
+	}
+	if err := x.empty(ctx, "DELETE FROM parked; DELETE FROM unknown;"); err != nil {
+		return false, fmt.Errorf("engine index: %w", err)
+	}
+	x.missed = map[string]eventlog.Position{}
+	return true, nil
 }
 
 // passes reports whether the index passes over events of types that this program does not know.

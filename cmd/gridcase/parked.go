@@ -16,12 +16,12 @@ type parkedCmd struct {
 }
 
 type parkedListCmd struct {
-	where
+	home
 	Data string `required:"" help:"Data folder; no other process may have it open." type:"existingdir" placeholder:"DIR"`
 }
 
 func (c parkedListCmd) Run(ctx context.Context, s streams) (err error) {
-	h, err := openHouse(ctx, c.Data, s, houseOptions{log: c.Log, keep: true, existing: true})
+	h, err := openHouse(ctx, c.Data, s, c.in(houseOptions{keep: true, existing: true}))
 	if err != nil {
 		return err
 	}
@@ -53,14 +53,14 @@ func (c parkedListCmd) Run(ctx context.Context, s streams) (err error) {
 }
 
 type parkedReleaseCmd struct {
-	where
+	home
 	Data   string `required:"" help:"Data folder; no other process may have it open." type:"existingdir" placeholder:"DIR"`
 	Rule   string `arg:"" help:"Rule or alarm, as list has it."`
 	Stream string `arg:"" help:"Stream, as list has it."`
 }
 
 func (c parkedReleaseCmd) Run(ctx context.Context, s streams) (err error) {
-	h, err := openHouse(ctx, c.Data, s, houseOptions{log: c.Log, keep: true, existing: true})
+	h, err := openHouse(ctx, c.Data, s, c.in(houseOptions{keep: true, existing: true}))
 	if err != nil {
 		return err
 	}
