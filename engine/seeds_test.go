@@ -536,6 +536,9 @@ func (l *life) knows(i int) string {
 // that fails is played again with -args -seeds 1 -seed N.
 func TestLives(t *testing.T) {
 	inMemory(t)
+	if testing.Short() {
+		*seedCount = min(*seedCount, 4)
+	}
 	var all life
 	began, twice, same := time.Now(), 0, 0
 	for seed := *seedFrom; seed < *seedFrom+uint64(*seedCount); seed++ {
@@ -568,6 +571,9 @@ func first(_ []string, digest string) string { return digest }
 
 // TestLivesFindSeededFaults plants what must not be, and wants it found within so many seeds.
 func TestLivesFindSeededFaults(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	inMemory(t)
 	for _, c := range []struct {
 		name, want string

@@ -249,6 +249,9 @@ func stands(t *testing.T, dir string) relay.Page {
 // A folder is copied to a server, and its relay goes on there: nothing is told twice, nothing is left out, and what was refused
 // before waits for a person. Copied to another folder, there is nothing to carry.
 func TestARelayGoesOnAfterItsLogMovedToAServer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("one goroutine at a time: the run without -short has it")
+	}
 	s := newSettlement(t, 1, 60)
 	there := s.folders[0]
 	to := &landing{bodies: map[string][32]byte{}, streak: map[string][]string{}, tried: map[string]bool{}, loath: true}
