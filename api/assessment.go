@@ -41,7 +41,7 @@ type FiguresQuery struct {
 	AsOf      string `query:"as_of" maxLength:"40" doc:"Position of the log, RFC 3339 instant with offset, or date in the city that is over; the evaluator's office and auditors only. If not given, what was sealed or shown last, or what it comes to now."`
 	Edition   int    `query:"edition" minimum:"1" maximum:"10000" doc:"Revision of the sealed result: 1 is the seal. If not given, the last."`
 	Unit      string `query:"unit" format:"unit" maxLength:"40"`
-	Street    string `query:"street" format:"unit" maxLength:"40"`
+	Street    string `query:"street" format:"unit-or-dash" maxLength:"40" doc:"A street; - is the figure of none."`
 	Indicator string `query:"indicator" maxLength:"60"`
 	Limit     int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	After     string `query:"after" maxLength:"200" doc:"The cursor next of the page before. All pages are of the result that the first was of."`

@@ -2,12 +2,13 @@ package api
 
 import (
 	"reflect"
+	"strings"
 
 	"gridcase/domain/orgs"
 	"gridcase/projections"
 )
 
-// naming is a query parameter that names a unit or a grid: one with the format unit, unit-or-none or grid-or-none. What never existed can
+// naming is a query parameter that names a unit or a grid: one with the format unit, unit-or-none, unit-or-dash (a figure of no street) or grid-or-none. What never existed can
 // not be filtered by; a unit that closed and a grid that is retired can. See docs/decisions/0039.
 type naming struct {
 	name   string
@@ -20,7 +21,7 @@ func namings(t reflect.Type) (ns []naming) {
 	for _, f := range reflect.VisibleFields(t) {
 		n := naming{f.Tag.Get("query"), f.Tag.Get("format"), f.Index}
 		switch n.format {
-		case "unit", "unit-or-none", "grid-or-none":
+		case "unit", "unit-or-none", "unit-or-dash", "grid-or-none":
 			ns = append(ns, n)
 		}
 	}
@@ -32,7 +33,7 @@ func (s *Server) known(ns []naming, in reflect.Value) error {
 	var faults []Fault
 	for _, n := range ns {
 		code := in.FieldByIndex(n.index).String()
-		if code == "" || code == projections.Nowhere && n.format != "unit" {
+		if code == "" || code == "-" && n.format == "unit-or-dash" || code == projections.Nowhere && strings.HasSuffix(n.format, "-or-none") {
 			continue
 		}
 		if n.format == "grid-or-none" {

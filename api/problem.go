@@ -151,6 +151,7 @@ var problems = map[string]meaning{
 	"unavailable":            row(503, "暂时无法读取", "can not be read now", "事件日志暂时没有应答，未读到任何内容；请按 Retry-After 等待后重试。列表和统计仍可查询。", "The log does not answer and nothing was read. Wait as Retry-After says, then try again; lists and figures are still shown."),
 	"read_only":              row(503, "暂停写入", "read only", "系统暂时不能写入，仍可查询。", "Nothing can be written at the moment; reading goes on."),
 	"search_not_ready":       row(503, "检索尚未就绪", "search not ready", "检索正在重建，请稍后重试；其他查询不受影响。", "The search is being built. Try again in a moment; other queries are not affected."),
+	"key_lacking":            row(503, "密钥缺失", "key missing", "打开该信息的密钥不在密钥库中，请联系管理员核对密钥库。", "The key to this text is not in the key store. Tell an operator: it may be the wrong key store."),
 	"keys_away":              row(503, "密钥服务不可用", "key store away", "个人信息暂时不能录入或查看，请稍后重试。", "Personal data can be neither taken in nor shown at the moment. Try again later."),
 	"disk_full":              row(507, "存储空间已满", "disk full", "存储空间已满，未写入任何内容；请联系系统运维人员。", "The disk is full and nothing was written. Tell an operator."),
 }
@@ -231,6 +232,8 @@ func asProblem(err error) *Problem {
 		return problem("read_only")
 	case errors.Is(err, keys.ErrAway):
 		return problem("keys_away")
+	case errors.Is(err, keys.ErrUnknown):
+		return problem("key_lacking")
 	case errors.Is(err, calendar.ErrUnknownYear):
 		return problem("calendar_unknown")
 	case errors.Is(err, calendar.ErrNoAmount):

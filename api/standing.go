@@ -60,7 +60,7 @@ type ScoreEvents struct {
 type ScoresQuery struct {
 	ResultQuery
 	Unit   string `query:"unit" format:"unit" maxLength:"40"`
-	Street string `query:"street" format:"unit" maxLength:"40"`
+	Street string `query:"street" format:"unit-or-dash" maxLength:"40" doc:"A street; - is the figure of none."`
 	Limit  int    `query:"limit" minimum:"1" maximum:"200" default:"50"`
 	After  string `query:"after" maxLength:"200"`
 }

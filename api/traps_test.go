@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"encoding/base64"
 	"fmt"
 	"runtime"
 	"slices"
@@ -168,6 +169,11 @@ func TestTheWorkListsAreManyToMany(t *testing.T) {
 	}
 	one := items(h.want(h.get(auditor, "/views/work-lists/need?unit="+string(district)+"&limit=1"), 200, ""))[0]
 	h.reads(h.key(orgs.Clerk, community), one["link"].(string))
+	cursor := h.get(auditor, "/views/work-lists/need?unit="+string(district)+"&limit=1").text("next")
+	plain, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil || strings.Contains(string(plain), one["item"].(string)) || strings.Contains(string(plain), string(district)) {
+		t.Errorf("the cursor tells what it stands at: %q, %v", plain, err)
+	}
 	// What was put into a topic by mistake and taken out of it is no need.
 	wrong := h.accepted("issue")
 	free := stream.Of(stream.Topic, stream.Derive("project", "free"))

@@ -3,6 +3,8 @@ package api
 import (
 	"cmp"
 	"context"
+	"crypto/aes"
+	"crypto/cipher"
 	"net/url"
 	"strings"
 
@@ -61,6 +63,9 @@ func (s *Server) workItems(ctx context.Context, in *struct {
 	Count bool   `query:"count"`
 }) (*listed[WorkItem], error) {
 	last, err1 := lastRow(ctx, in.After)
+	if err1 == nil {
+		last, err1 = s.unveiled(last)
+	}
 	u, err2 := s.charge(ctx, readWork, in.Unit)
 	if err := cmp.Or(err2, err1); err != nil {
 		return nil, err
@@ -92,10 +97,40 @@ func (s *Server) workItems(ctx context.Context, in *struct {
 			it.Link = base + "/topics/" + id
 		}
 	}
-	return pageOf(ctx, items, cursorAt(ctx, next), position, in.Count, func() (int, error) {
+	return pageOf(ctx, items, cursorAt(ctx, s.veiled(next)), position, in.Count, func() (int, error) {
 		n, _, err := v.Works(ctx, u.Code)
 		return n[l], err
 	})
+}
+
+// veiled enciphers the key of a row, which may name a demand that the reader may not know of. All nodes of a log have the same key for it.
+func (s *Server) veiled(row string) string {
+	if row == "" {
+		return ""
+	}
+	return string(s.veil().Seal(nil, nil, []byte(row), nil))
+}
+
+func (s *Server) unveiled(row string) (string, error) {
+	if row == "" {
+		return "", nil
+	}
+	b, err := s.veil().Open(nil, nil, []byte(row), nil)
+	if err != nil {
+		return "", problem("bad_cursor")
+	}
+	return string(b), nil
+}
+
+func (s *Server) veil() cipher.AEAD {
+	block, err := aes.NewCipher(s.Keys.Derived("cursor", "work-lists")[:32])
+	if err == nil {
+		var veil cipher.AEAD
+		if veil, err = cipher.NewGCMWithRandomNonce(block); err == nil {
+			return veil
+		}
+	}
+	panic(err) // the key has the length it must have
 }
 
 func (s *Server) workListRoutes() {

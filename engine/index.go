@@ -137,8 +137,8 @@ UPDATE cursor SET position = 0, event = ''; `+also+` COMMIT;`)
 	return err
 }
 
-// ours empties an index of another log, or of one that came further than this: an older copy was put in its place. What was
-// parked there is forgotten, too. It reports whether it did so.
+// ours empties an index of another log, or of one that came further than this: an older copy was put in its place. Of what was
+// parked, that stays of which this log may have the cause. It reports whether it did so.
 func (x *index) ours(ctx context.Context, log eventlog.Log) (emptied bool, err error) {
 	at := x.cursor.at
 	if at == 0 {
@@ -168,7 +168,7 @@ func (x *index) ours(ctx context.Context, log eventlog.Log) (emptied bool, err e
 	if err := ctx.Err(); err != nil {
 		return false, err
 	}
-	if err := x.empty(ctx, "DELETE FROM parked; DELETE FROM unknown;"); err != nil {
+	if err := x.empty(ctx, fmt.Sprintf("DELETE FROM parked WHERE position > %d; DELETE FROM unknown;", int64(end))); err != nil {
 		return false, fmt.Errorf("engine index: %w", err)
 	}
 	x.missed = map[string]eventlog.Position{}

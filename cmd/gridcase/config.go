@@ -103,10 +103,10 @@ func (s *settings) gather(prefix string, n ast.Node) error {
 // Validate refuses settings that no flag takes.
 func (s *settings) Validate(app *kong.Application) error {
 	known := map[string]bool{}
+	for _, f := range app.Flags {
+		known[f.Name] = true
+	}
 	_ = kong.Visit(app, func(node kong.Visitable, next kong.Next) error {
-		if f, ok := node.(*kong.Flag); ok {
-			known[f.Name] = true
-		}
 		if c, ok := node.(*kong.Command); ok {
 			for _, f := range c.Flags {
 				known[dotted(c)+f.Name] = true

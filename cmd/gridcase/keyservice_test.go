@@ -304,6 +304,13 @@ func TestAFolderStaysWithItsKeys(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(remote, "keys")); err == nil {
 		t.Error("a node of a key service has made a key folder")
 	}
+	seeded := t.TempDir() // its log uses keys that the service has not
+	if err := seedFolder(t.Context(), seeded, streams{out: io.Discard, err: io.Discard}, seeding{size: city.Street, seed: 1, demands: 5}); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(seeded, "keys")); err != nil {
+		t.Fatal(err)
+	}
 	other := keystest.NewAuthority(t).Give("node-1")
 	other.Authority = node.Authority
 	for _, c := range []struct {
@@ -317,6 +324,7 @@ func TestAFolderStaysWithItsKeys(t *testing.T) {
 		{"needs --keys-ca", []string{"serve", "--data", remote, "--keys", at}},
 		{"go with --keys", []string{"serve", "--data", own, "--keys-ca", node.Authority}},
 		{"--keys-cert", append([]string{"serve", "--data", remote}, keyFlags(at, other)...)},
+		{"keys that the log names are not in", append([]string{"serve", "--data", seeded, "--listen", "127.0.0.1:0"}, keyFlags(at, node)...)},
 		{"does not answer", append([]string{"serve", "--data", remote}, keyFlags("https://127.0.0.1:1", node)...)},
 	} {
 		if out, errs, status := call(t, c.args...); status != 1 || !strings.Contains(errs, c.says) {

@@ -508,6 +508,7 @@ func TestSettingsOfRelaysAreStrict(t *testing.T) {
 	for name, tc := range map[string]struct{ text, want string }{
 		"an unknown setting":   {"serve:\n  listen: 127.0.0.1:0\nrelays:\n  a:\n    file: x\n    tpyes: [demand]\n", "tpyes"},
 		"its line":             {"serve:\n  listen: 127.0.0.1:0\nrelays:\n  a:\n    file: x\n    tpyes: [demand]\n", ">  6 |"},
+		"a flag's name alone":  {"keys: https://localhost:7443\nserve:\n  listen: 127.0.0.1:0\n", `line 1: unknown setting "keys"`},
 		"two destinations":     {"relays:\n  a:\n    file: x\n    kafka: {brokers: [b], topic: t}\n    types: [demand]\n    role: auditor\n    unit: \"150100\"\n", "relay a: it needs exactly one"},
 		"no secret":            {"relays:\n  a:\n    webhook: {url: \"https://example.com\"}\n    types: [demand]\n    role: auditor\n    unit: \"150100\"\n", "relay a: secrets"},
 		"plain http":           {"relays:\n  a:\n    webhook: {url: \"http://example.com\", secrets: [" + hookSecret + "]}\n    types: [demand]\n    role: auditor\n    unit: \"150100\"\n", "relay a: url"},

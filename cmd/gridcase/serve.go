@@ -68,7 +68,7 @@ func serve(ctx context.Context, s streams, w serving) (err error) {
 	defer func() { err = errors.Join(err, h.close()) }()
 	if n, one := h.keys.Lacking(); n > 0 {
 		lacking := fmt.Errorf("%d keys that the log names are not in %s, one of them of %s: nodes of one log share one key folder, or one key service", n, h.keysAt, one.Stream)
-		if w.options.log != "" && !w.withoutKeys { // what this node sealed, the others could not read
+		if (w.options.log != "" || w.options.keys.URL != "") && !w.withoutKeys { // what this node sealed, the others could not read, nor could it with the right keys
 			return fmt.Errorf("%w (--without-keys serves all the same)", lacking)
 		}
 		logger.Error("personal data can not all be read", "why", lacking)

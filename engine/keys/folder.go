@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/cipher"
 	"crypto/rand"
+	"crypto/sha256"
 	"database/sql"
 	"encoding/base64"
 	"encoding/binary"
@@ -381,37 +382,41 @@ func (f *folder) sweep(ctx context.Context) error {
 	return errors.Join(err, share(f.open))
 }
 
+// service keeps one key for each name for ever: it may be another log's, which needs it.
 func (f *folder) service(_ context.Context, name, offered string) (private string, err error) {
-	path := filepath.Join(f.dir, "service.key")
-	prefix := "PRIVATE+KEY+" + name + "+"
-	held, err := os.ReadFile(path)
-	if err == nil && strings.HasPrefix(string(held), prefix) {
-		return strings.TrimSpace(string(held)), nil
-	}
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return "", fmt.Errorf("service key: %w", err)
-	}
-	if err == nil { // of a log that was never begun, or of another name
-		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+	sum := sha256.Sum256([]byte(name))
+	for _, file := range []string{"service.key", "service-" + hex.EncodeToString(sum[:8]) + ".key"} {
+		held, err := f.hold(filepath.Join(f.dir, file), offered)
+		if err != nil {
 			return "", fmt.Errorf("service key: %w", err)
 		}
+		if strings.HasPrefix(held, "PRIVATE+KEY+"+name+"+") {
+			return held, nil
+		}
+	}
+	return "", errors.New("service key: the folder holds another one by this name")
+}
+
+// hold returns what a file holds, which is what is offered if there was none; of several that offer at once, one is heard.
+func (f *folder) hold(path, offered string) (string, error) {
+	held, err := os.ReadFile(path)
+	if !errors.Is(err, os.ErrNotExist) {
+		return strings.TrimSpace(string(held)), err
 	}
 	file, err := os.CreateTemp(f.dir, "service-*.new")
 	if err != nil {
-		return "", fmt.Errorf("service key: %w", err)
+		return "", err
 	}
 	defer os.Remove(file.Name())
 	_, err = file.WriteString(offered + "\n")
 	if err = errors.Join(err, file.Sync(), file.Close()); err != nil {
-		return "", fmt.Errorf("service key: %w", err)
+		return "", err
 	}
 	if err := os.Link(file.Name(), path); err != nil && !errors.Is(err, os.ErrExist) {
-		return "", fmt.Errorf("service key: %w", err)
+		return "", err
 	}
-	if held, err = os.ReadFile(path); err != nil {
-		return "", fmt.Errorf("service key: %w", err)
-	}
-	return strings.TrimSpace(string(held)), nil
+	held, err = os.ReadFile(path)
+	return strings.TrimSpace(string(held)), err
 }
 
 func (f *folder) close() error { return errors.Join(f.lazy.Close(), f.db.Close(), f.open.Close()) }

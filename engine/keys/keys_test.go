@@ -382,7 +382,7 @@ func TestTheFirstServiceKeyStays(t *testing.T) {
 		s := h.open()
 		defer shut(t, s)
 		first, second, other := "PRIVATE+KEY+a/service+1+x", "PRIVATE+KEY+a/service+2+y", "PRIVATE+KEY+b/service+3+z"
-		for _, c := range []struct{ name, offered, want string }{{"a/service", first, first}, {"a/service", second, first}, {"b/service", other, other}} {
+		for _, c := range []struct{ name, offered, want string }{{"a/service", first, first}, {"a/service", second, first}, {"b/service", other, other}, {"a/service", second, first}, {"b/service", first, other}} {
 			if got, err := s.Service(context.Background(), c.name, c.offered); got != c.want || err != nil {
 				t.Errorf("%s offered: got %q, %v, want %q", c.offered, got, err, c.want)
 			}

@@ -40,6 +40,7 @@ type remote struct {
 	client  *http.Client
 	observe func(question, outcome string)
 	batch   string // of keys that were asked for and have not come: see make
+	home    string // what the service says of itself, since it gave the index key
 }
 
 // Dial asks a key service for the index key and a pool of keys. Nothing of it is ever on this machine's disk. The error says in the words of the
@@ -111,6 +112,9 @@ func ask[A any](ctx context.Context, k *remote, name string, q any) (a A, err er
 		return a, away(explain(err))
 	}
 	ours := answer.Header.Get("Content-Type") == "application/json" && len(text) <= mostBody
+	if at := answer.Header.Get(homeHeader); ours && k.home != "" && at != k.home {
+		return a, fmt.Errorf("%w: the key service has another folder than when this node started", ErrAway)
+	}
 	if answer.StatusCode == http.StatusOK && ours {
 		if err := json.Unmarshal(text, &a); err != nil {
 			return a, away(err)
@@ -143,7 +147,7 @@ func explain(err error) error {
 		return fmt.Errorf("the service's certificate does not name the host in --keys: %w", err)
 	case errors.As(err, &invalid):
 		return fmt.Errorf("the service's certificate is not valid: %w", err)
-	case strings.Contains(err.Error(), "remote error: tls:"):
+	case strings.Contains(err.Error(), "remote error: tls:") && strings.Contains(err.Error(), "certificate"):
 		return fmt.Errorf("the service does not take this node's certificate, --keys-cert: %w", err)
 	case errors.As(err, &network) && network.Op != "dial": // it can be cut off before it has said why
 		return fmt.Errorf("the connection broke; if it always does, the service does not take this node's certificate, --keys-cert: %w", err)
@@ -166,6 +170,9 @@ func (k *remote) secret(ctx context.Context) ([32]byte, error) {
 		return [32]byte{}, err
 	}
 	index, err := w.key()
+	if err == nil {
+		k.home = homeOf(index.dek)
+	}
 	return index.dek, err
 }
 

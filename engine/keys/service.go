@@ -2,8 +2,10 @@ package keys
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,6 +38,16 @@ type Service struct {
 	folder *folder
 	mux    *http.ServeMux
 	logger *slog.Logger
+	home   string // see [homeHeader]
+}
+
+// homeHeader says with each answer of which folder it is, by a digest of the index key: a service that comes back on another folder is away for
+// the nodes that were with it before.
+const homeHeader = "Gridcase-Keys"
+
+func homeOf(master [32]byte) string {
+	sum := sha256.Sum256(append([]byte("gridcase-keys/v1\n"), master[:]...))
+	return hex.EncodeToString(sum[:16])
 }
 
 // the questions and answers of the protocol
@@ -106,7 +118,7 @@ func NewService(ctx context.Context, dir string, logger *slog.Logger) (*Service,
 	if err != nil {
 		return nil, err
 	}
-	s := &Service{folder: f, mux: http.NewServeMux(), logger: logger}
+	s := &Service{folder: f, mux: http.NewServeMux(), logger: logger, home: homeOf(f.master)}
 	answers(s, "secret", func(ctx context.Context, _ nothing) (wireKey, error) {
 		return wireKey{ID: "index", Key: f.master[:]}, nil
 	})
@@ -146,7 +158,7 @@ func NewService(ctx context.Context, dir string, logger *slog.Logger) (*Service,
 		}
 		uses, at := make([]Use, len(q.Uses)), map[Use]int{}
 		for i, u := range q.Uses {
-			if u.Stream == "" || u.Part == "" || len(u.Stream) > mostNames || len(u.Part) > mostNames || number(u.Key) == 0 {
+			if u.Stream == "" || u.Part == "" || len(u.Stream) > mostNames || len(u.Part) > mostNames || u.Key == "" {
 				return sayLacked{}, errBad
 			}
 			uses[i] = Use(u)
@@ -201,6 +213,7 @@ func answers[Q, A any](s *Service, name string, f func(context.Context, Q) (A, e
 		}
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
+		w.Header().Set(homeHeader, s.home)
 		w.WriteHeader(status)
 		_ = json.NewEncoder(w).Encode(a) // who asked is gone
 	})

@@ -224,6 +224,47 @@ func TestAStoreOutlivesItsServicesOutage(t *testing.T) {
 	}
 }
 
+// A service that was stopped and comes back on another folder, by a slip of whoever starts it, gives no keys: what they would seal could not be
+// read once the right folder is back.
+func TestAServiceThatComesBackOnAnotherFolderIsAway(t *testing.T) {
+	h := atService(t)
+	s := h.open()
+	defer shut(t, s)
+	old := keyOf(t, s, caseNo(1), "reporter", true)
+	h.host.stop()
+	right := h.host.dir
+	h.host.dir = t.TempDir()
+	h.host.start()
+	until(t, "a store that knows it is the wrong one", func() bool { return s.Away() != nil && strings.Contains(s.Away().Error(), "another folder") })
+	if err := s.Assign(t.Context(), []keys.Use{{Stream: caseNo(1), Part: "reporter", Key: old.ID}}, 10); err != nil {
+		t.Errorf("what is used waits: %v", err)
+	}
+	taken := map[string]bool{}
+	for i := 100; ; i++ {
+		k, err := s.For(t.Context(), caseNo(i), "reporter", true)
+		if err != nil {
+			if !errors.Is(err, keys.ErrAway) {
+				t.Errorf("when the pool is dry: %v", err)
+			}
+			break
+		}
+		taken[k.ID] = true
+	}
+	h.host.stop()
+	h.host.dir = right
+	h.host.start()
+	until(t, "a store that is well", func() bool { return s.Health() == nil })
+	for id := range taken {
+		if _, err := s.Get(t.Context(), id); err != nil {
+			t.Fatalf("a key that was given meanwhile: %v", err)
+		}
+	}
+	until(t, "what waited", func() bool { return h.sql("SELECT position FROM followed") == 10 })
+	if n, _ := s.Lacking(); n > 0 || len(taken) < 500 {
+		t.Errorf("%d keys lack, %d were taken meanwhile", n, len(taken))
+	}
+}
+
 func second[T any](_ T, err error) error { return err }
 
 // A store that dies while the service is away has told nothing; the position says so, and the log is read again from there.
@@ -558,7 +599,8 @@ func TestAQuestionThatNoNodeAsksIsRefused(t *testing.T) {
 		{"too many keys", "make", `{"batch":"0123456789abcdef","count":5000}`, 400},
 		{"no name", "make", `{"count":10}`, 400},
 		{"a long body", "back", `{"keys":["` + strings.Repeat("x", 2<<20) + `"]}`, 400},
-		{"a use of nothing", "assign", `{"uses":[{"stream":"a","part":"b","key":"c"}],"up_to":5}`, 400},
+		{"a use of nothing", "assign", `{"uses":[{"stream":"a","part":"b","key":""}],"up_to":5}`, 400},
+		{"a use of what is no key of ours: it lacks", "assign", `{"uses":[{"stream":"a","part":"b","key":"c"}]}`, 200},
 		{"a long part", "assign", `{"uses":[{"stream":"a","part":"` + long + `","key":"AAAAAAAAAAEAAAAA"}],"up_to":5}`, 400},
 		{"no key of the service", "service", `{"name":"","offered":"x"}`, 400},
 		{"a key that is not there", "get", `{"id":"AAAAAAAAAAEAAAAA"}`, 404},

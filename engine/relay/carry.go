@@ -181,7 +181,10 @@ func inStep(ctx context.Context, old []eventlog.Position, from, to eventlog.Log)
 		if err != nil {
 			return nil, err
 		}
-		for len(old) > 0 && (!more || a.Position > old[0]) {
+		if !more {
+			return nil, fmt.Errorf("the log to carry from ends after %d events, before position %d, which was told: it is an older copy", n, old[0])
+		}
+		for len(old) > 0 && a.Position > old[0] {
 			became[old[0]], old = at, old[1:]
 		}
 		if len(old) == 0 {

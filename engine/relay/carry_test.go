@@ -54,6 +54,19 @@ func (e elsewhere) Follow(ctx context.Context, after eventlog.Position) iter.Seq
 	}
 }
 
+// older is a log as an earlier copy has it: without most of its events.
+type older struct{ eventlog.Log }
+
+func (o older) Follow(ctx context.Context, after eventlog.Position) iter.Seq2[eventlog.Batch, error] {
+	return func(yield func(eventlog.Batch, error) bool) {
+		for b, err := range o.Log.Follow(ctx, after) {
+			b.Events, b.Live = b.Events[:min(len(b.Events), 40)], true
+			yield(b, err)
+			return
+		}
+	}
+}
+
 // A copied log is gone on with: nothing is told twice, nothing is lost, and what was tried and not taken waits for a person.
 func TestARelayIsCarriedToACopyOfItsLog(t *testing.T) {
 	dir := t.TempDir()
@@ -97,6 +110,9 @@ func TestARelayIsCarriedToACopyOfItsLog(t *testing.T) {
 		book, err := relay.OpenBook(t.Context(), dir+"/relays.db")
 		if err != nil {
 			t.Fatal(err)
+		}
+		if _, err := book.Carry(t.Context(), older{town.log}, copied); err == nil || !strings.Contains(err.Error(), "older copy") {
+			t.Errorf("carried from a log that ends before what was told: got %v", err)
 		}
 		if n, err := book.Carry(t.Context(), town.log, copied); err != nil || n < 3 {
 			t.Errorf("carried %d positions: %v", n, err)
