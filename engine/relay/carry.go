@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -16,11 +17,36 @@ import (
 // ErrOtherLog is a book whose positions are not those of the log: going on with it would send everything again, or lose some.
 var ErrOtherLog = errors.New("relays.db counts positions as another log does")
 
-// anchors says, for each relay, at which position its log holds the first event of the relay's unit. A copy of the log in another store
-// has that event elsewhere.
+// anchors says, for each relay, at which position its log holds the first event of the relay's unit: a copy of the log in another store
+// has that event elsewhere. And witnessed says what event the relay read last, by what every copy keeps: an older copy has it not, however
+// long it has become since.
 const anchors = `
+CREATE TABLE IF NOT EXISTS witnessed (relay TEXT PRIMARY KEY, stream TEXT NOT NULL, revision INTEGER NOT NULL, event TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS anchors (relay TEXT PRIMARY KEY, stream TEXT NOT NULL, position INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS carried (relay TEXT PRIMARY KEY, position INTEGER NOT NULL) STRICT, WITHOUT ROWID;`
+
+// witness is an event as every copy of its log has it. The zero witness is none.
+type witness struct {
+	stream   string
+	revision eventlog.Revision
+	event    string // its id
+}
+
+// remembered reports whether a log has the event that a relay read last; true if it read none.
+func (b *Book) remembered(ctx context.Context, log eventlog.Log, relay string) (bool, error) {
+	var w witness
+	err := b.db.QueryRowContext(ctx, "SELECT stream, revision, event FROM witnessed WHERE relay = ?", relay).Scan(&w.stream, &w.revision, &w.event)
+	if errors.Is(err, sql.ErrNoRows) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("book of relays: %w", err)
+	}
+	for ev, err := range log.Read(ctx, w.stream, w.revision) {
+		return err == nil && ev.ID.String() == w.event, err
+	}
+	return false, nil
+}
 
 // first returns where a log has the first event of a stream, 0 if it has none.
 func first(ctx context.Context, log eventlog.Log, name string) (eventlog.Position, error) {
@@ -44,7 +70,10 @@ func (b *Book) agrees(ctx context.Context, log eventlog.Log, relay string, unit 
 		return err
 	}
 	if eventlog.Position(told) > end {
-		return fmt.Errorf("%w: it was told up to %d, and the log ends at %s; after gridcase copy, gridcase relays carry counts anew", ErrOtherLog, told, end)
+		return fmt.Errorf("%w: it was told up to %d, and the log ends at %s; after gridcase copy, gridcase relays carry counts anew; where an older log was put back, put back the relays.db of that time, too", ErrOtherLog, told, end)
+	}
+	if has, err := b.remembered(ctx, log, relay); err != nil || !has {
+		return cmp.Or(err, fmt.Errorf("%w: the event that the relay read last is not in the log; where an older log was put back, put back the relays.db of that time, too", ErrOtherLog))
 	}
 	switch err := b.db.QueryRowContext(ctx, "SELECT stream, position FROM anchors WHERE relay = ?", relay).Scan(&name, &at); {
 	case err == nil:

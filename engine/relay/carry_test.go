@@ -11,8 +11,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
+
 	"gridcase/engine/relay"
 	"gridcase/eventlog"
+	"gridcase/eventlog/mem"
 )
 
 // elsewhere is a log as a copy in another store has it: the same events at other positions.
@@ -154,6 +157,64 @@ func TestARelayIsCarriedToACopyOfItsLog(t *testing.T) {
 		if s := town.status(); s.Parked != 1 || s.Waiting != held-1 {
 			t.Errorf("%d parked, %d wait; want 1 and %d", s.Parked, s.Waiting, held-1)
 		}
+		town.end()
+	})
+}
+
+// An older copy of the log is put back, and grows beyond what was told: the book of relays is not of this log.
+func TestABookOfALogThatIsGoneIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		town := newTown(t, dir, nil)
+		town.start()
+		for i := range 30 {
+			town.step(i % 9)
+		}
+		time.Sleep(25 * time.Second)
+		synctest.Wait()
+		town.stop()
+		town.start() // the log itself is taken again
+		time.Sleep(5 * time.Second)
+		town.stop()
+		var all []eventlog.Event
+		for b, err := range town.log.Follow(t.Context(), 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if all = append(all, b.Events...); b.Live {
+				break
+			}
+		}
+		back := mem.Open()
+		defer back.Close()
+		for i, ev := range all {
+			fact := ev.Fact
+			if i >= len(all)-5 { // others happened instead
+				fact.ID = uuid.New()
+			}
+			if _, err := back.Append(t.Context(), ev.Stream, ev.Revision-1, fact); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range eventlog.Revision(9) { // and more than were told
+			fact := all[0].Fact
+			fact.ID = uuid.New()
+			if _, err := back.Append(t.Context(), "gridcase.node-1", i-1, fact); err != nil {
+				t.Fatal(err)
+			}
+		}
+		book, err := relay.OpenBook(t.Context(), dir+"/relays.db")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = relay.Start(t.Context(), relay.Config{Log: back, House: town.house, Source: source, Book: book, Out: []relay.Out{town.out}})
+		if !errors.Is(err, relay.ErrOtherLog) || !strings.Contains(err.Error(), "read last") {
+			t.Errorf("an older log that has grown: got %v", err)
+		}
+		if err := book.Close(); err != nil {
+			t.Fatal(err)
+		}
+		town.start()
 		town.end()
 	})
 }

@@ -124,6 +124,7 @@ type chunk struct {
 	items   []*item
 	upTo    eventlog.Position
 	logged  time.Time // of the last event
+	last    witness   // the last event
 	live    bool
 	over    bool // the end of a range
 	err     error
@@ -331,6 +332,9 @@ func (l *line) take(ctx context.Context, c chunk) {
 		l.place(it)
 	}
 	t.read, l.atEnd, l.readAt = c.upTo, c.live, c.logged
+	if t == &l.live && c.last.event != "" {
+		l.pen.saw(c.last)
+	}
 	if c.over { // the end of the range may be a position without an event
 		t.read = l.page.Until
 		l.begin(ctx)

@@ -21,6 +21,7 @@ type pen struct {
 	changes []change
 	at      eventlog.Position // to be written
 	written eventlog.Position
+	seen    witness // the last event that was read
 	err     error
 	closing bool
 	wake    *sync.Cond
@@ -39,6 +40,13 @@ func (p *pen) put(c change) {
 	defer p.mu.Unlock()
 	p.changes = append(p.changes, c)
 	p.wake.Broadcast()
+}
+
+// saw notes the last event that was read; it is written with whatever is written next.
+func (p *pen) saw(w witness) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.seen = w
 }
 
 func (p *pen) cursor(at eventlog.Position) {
@@ -90,13 +98,16 @@ func (p *pen) write() {
 		for len(p.changes) == 0 && p.written == p.at && !p.closing {
 			p.wake.Wait()
 		}
-		changes, at := p.changes, p.at
+		changes, at, seen := p.changes, p.at, p.seen
 		if len(changes) == 0 && p.written == at {
 			return
 		}
 		p.mu.Unlock()
 		err := p.book.write(context.Background(), append(changes[:len(changes):len(changes)], func(ctx context.Context, tx *sql.Tx) error {
 			_, err := tx.ExecContext(ctx, "UPDATE relays SET position = max(position, ?) WHERE name = ?", int64(at), p.name)
+			if err == nil && seen.event != "" {
+				_, err = tx.ExecContext(ctx, "INSERT OR REPLACE INTO witnessed VALUES (?,?,?,?)", p.name, seen.stream, int64(seen.revision), seen.event)
+			}
 			return err
 		}))
 		if err != nil && p.fault() == nil {

@@ -49,7 +49,7 @@ func (l *line) read(ctx context.Context, reading int, after, until eventlog.Posi
 				it.before = after
 				c.items = append(c.items, it)
 			}
-			after, c.upTo, c.logged = ev.Position, ev.Position, ev.At
+			after, c.upTo, c.logged, c.last = ev.Position, ev.Position, ev.At, witness{ev.Stream, ev.Revision, ev.ID.String()}
 			c.over = ev.Position == until
 		}
 		if err != nil {
