@@ -76,15 +76,11 @@ func (c subject) examine(ctx context.Context, s streams, f func(examiner, api.Ex
 	if c.Edition != nil && (c.Period == "" || c.AsOf != "" || edition < 1) {
 		return errors.New("--edition is for a sealed period, counts from 1, and does not go with --as-of")
 	}
-	h, err := openHouse(ctx, c.Data, s, c.in(houseOptions{keep: true, existing: true}))
+	h, end, err := c.upToDate(ctx, c.Data, s)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.close()) }()
-	end, err := h.current(ctx)
-	if err != nil {
-		return err
-	}
 	asOf, err := c.position(ctx, h, end)
 	if err != nil {
 		return err

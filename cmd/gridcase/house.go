@@ -187,6 +187,18 @@ func (h *house) current(ctx context.Context) (eventlog.Position, error) {
 	}
 }
 
+// upToDate opens a folder that exists for looking at it, with everything that is in the log. The caller closes the house.
+func (h home) upToDate(ctx context.Context, dir string, s streams) (_ *house, end eventlog.Position, err error) {
+	opened, err := openHouse(ctx, dir, s, h.in(houseOptions{keep: true, existing: true}))
+	if err != nil {
+		return nil, 0, err
+	}
+	if end, err = opened.current(ctx); err != nil {
+		return nil, 0, errors.Join(err, opened.close())
+	}
+	return opened, end, nil
+}
+
 // opener opens sealed fields for the search in memory. What was erased is no text.
 type opener struct{ keys *keys.Store }
 

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 
@@ -99,22 +98,6 @@ func (c keysServeCmd) Run(ctx context.Context, s streams) (err error) {
 	if err != nil {
 		return err
 	}
-	failed := make(chan error, 1)
-	go func() { failed <- web.ServeTLS(listener, "", "") }()
 	logger.Info("serving", "url", "https://"+listener.Addr().String(), "data", c.Data, "version", version())
-	select {
-	case err := <-failed:
-		return err
-	case <-ctx.Done():
-	}
-	logger.Info("stopping: no new questions, those under way are answered")
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
-	defer cancel()
-	if err := web.Shutdown(stopping); err != nil {
-		return errors.Join(fmt.Errorf("questions were cut off after %s: %w", drain, err), web.Close())
-	}
-	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {
-		return err
-	}
-	return nil
+	return untilStopped(ctx, web, func() error { return web.ServeTLS(listener, "", "") }, func() {}, logger)
 }

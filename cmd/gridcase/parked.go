@@ -21,14 +21,11 @@ type parkedListCmd struct {
 }
 
 func (c parkedListCmd) Run(ctx context.Context, s streams) (err error) {
-	h, err := openHouse(ctx, c.Data, s, c.in(houseOptions{keep: true, existing: true}))
+	h, _, err := c.upToDate(ctx, c.Data, s)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.close()) }()
-	if _, err := h.current(ctx); err != nil {
-		return err
-	}
 	refused, err := h.engine.Parked(ctx)
 	if err != nil {
 		return err
@@ -60,14 +57,11 @@ type parkedReleaseCmd struct {
 }
 
 func (c parkedReleaseCmd) Run(ctx context.Context, s streams) (err error) {
-	h, err := openHouse(ctx, c.Data, s, c.in(houseOptions{keep: true, existing: true}))
+	h, _, err := c.upToDate(ctx, c.Data, s)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.close()) }()
-	if _, err := h.current(ctx); err != nil {
-		return err
-	}
 	released, err := h.engine.Release(ctx, c.Rule, stream.Name(c.Stream))
 	if err != nil {
 		return err

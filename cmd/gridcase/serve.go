@@ -102,19 +102,24 @@ func serve(ctx context.Context, s streams, w serving) (err error) {
 	}
 	defer func() { err = errors.Join(err, abroad.close()) }()
 	web := api.NewHTTPServer(abroad.handler)
-	failed := make(chan error, 1)
-	go func() { failed <- web.Serve(listener) }()
 	logger.Info("serving", "url", url, "data", w.data, "version", version())
+	return untilStopped(ctx, web, func() error { return web.Serve(listener) }, server.Drain, logger)
+}
+
+// untilStopped serves until the context ends, and then answers what is under way.
+func untilStopped(ctx context.Context, web *http.Server, serve func() error, stopping func(), logger *slog.Logger) error {
+	failed := make(chan error, 1)
+	go func() { failed <- serve() }()
 	select {
 	case err := <-failed:
 		return err
 	case <-ctx.Done():
 	}
 	logger.Info("stopping: no new requests, those under way are answered")
-	server.Drain()
-	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
+	stopping()
+	ending, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
 	defer cancel()
-	if err := web.Shutdown(stopping); err != nil {
+	if err := web.Shutdown(ending); err != nil {
 		return errors.Join(fmt.Errorf("requests were cut off after %s: %w", drain, err), web.Close())
 	}
 	if err := <-failed; !errors.Is(err, http.ErrServerClosed) {

@@ -63,14 +63,11 @@ type viewsDigestCmd struct {
 
 // Run brings the views up to the end of the log first, so that equal logs print equal digests.
 func (c viewsDigestCmd) Run(ctx context.Context, s streams) (err error) {
-	h, err := openHouse(ctx, c.Data, s, c.in(houseOptions{keep: true, existing: true}))
+	h, _, err := c.upToDate(ctx, c.Data, s)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.close()) }()
-	if _, err := h.current(ctx); err != nil {
-		return err
-	}
 	digests, at, err := h.views.Views().Digest(ctx)
 	if err != nil {
 		return err
@@ -95,15 +92,11 @@ type rebuildCmd struct {
 }
 
 func (c rebuildCmd) Run(ctx context.Context, s streams) (err error) {
-	h, err := openHouse(ctx, c.Data, s, c.in(houseOptions{keep: true, existing: true}))
+	h, end, err := c.upToDate(ctx, c.Data, s)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, h.close()) }()
-	end, err := h.current(ctx)
-	if err != nil {
-		return err
-	}
 	before, _, err := h.views.Views().Digest(ctx)
 	if err != nil {
 		return err
